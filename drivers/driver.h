@@ -1,17 +1,19 @@
-/* The driver contract: what a provider's hypervisor manager can be asked, in the broker's words. The one public contract
- * of the house: a driver file reads top-down and ends in its `const struct driver` table.
+/* The driver contract: what a provider's hypervisor manager can be asked, in the broker's words. The one
+ * public contract of the house: a driver file reads top-down and ends in its `const struct driver` table.
  *
- * A driver is called only through drivers/gate.h, which checks arguments, limits concurrency and rate, retries what is safe
- * and opens a breaker. A session is used by one thread at a time; several sessions of one endpoint may live at once.
+ * A driver is called only through drivers/gate.h, which checks arguments, limits concurrency and rate,
+ * retries what is safe and opens a breaker. A session is used by one thread at a time; several sessions of
+ * one endpoint may live at once.
  *
- * Identity. Every object that the broker makes is stamped with the broker's own id (a UUID, lower case, 36 characters) in
- * a place that survives on the provider's side (domain UUID, extraConfig, partition name…), and every create looks that
- * stamp up first: creating what exists already returns the existing object, finishing it when it is half made.
- * Deleting what is gone is success. So every operation may be repeated after a crash with an unknown outcome.
+ * Identity. Every object that the broker makes is stamped with the broker's own id (a UUID, lower case, 36
+ * characters) in a place that survives on the provider's side (domain UUID, extraConfig, partition name…),
+ * and every create looks that stamp up first: creating what exists already returns the existing object,
+ * finishing it when it is half made. Deleting what is gone is success. So every operation may be repeated
+ * after a crash with an unknown outcome.
  *
  * Errors use broker/base/error.h codes only from this set, with the provider's own code kept in the message:
- * ERR_NOT_FOUND, ERR_EXISTS, ERR_BUSY, ERR_DENIED, ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_INVALID, ERR_NO_CAPACITY,
- * ERR_UNSUPPORTED, ERR_CONFLICT (state forbids it), ERR_CANCELLED, ERR_INTERNAL.
+ * ERR_NOT_FOUND, ERR_EXISTS, ERR_BUSY, ERR_DENIED, ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_INVALID,
+ * ERR_NO_CAPACITY, ERR_UNSUPPORTED, ERR_CONFLICT (state forbids it), ERR_CANCELLED, ERR_INTERNAL.
  *
  * Memory. Everything returned lives in call->arena. Inputs are borrowed for the call. */
 #ifndef DRIVERS_DRIVER_H
@@ -27,7 +29,8 @@
 
 #define DRIVER_ABI 1
 
-/* What a driver can do beyond the mandatory operations; inventory and life cycle of instances are mandatory. */
+/* What a driver can do beyond the mandatory operations; inventory and life cycle of instances are mandatory.
+ */
 enum driver_capability {
     DRIVER_CAN_VOLUMES = 1u << 0,        /* volume_* operations */
     DRIVER_CAN_CONSOLE = 1u << 1,        /* instance_console */
@@ -39,38 +42,50 @@ enum driver_capability {
 
 /* Where the driver connects. Strings are borrowed from the gate and outlive the session. */
 struct driver_endpoint {
-    const char *id;          /* the broker's endpoint id, for messages */
-    const char *url;         /* "qemu+unix:///system?socket=…", "https://vc.example:443/sdk", "https://hmc.example:12443" */
+    const char *id; /* the broker's endpoint id, for messages */
+    const char
+        *url; /* "qemu+unix:///system?socket=…", "https://vc.example:443/sdk", "https://hmc.example:12443" */
     const char *username;    /* NULL when the scheme needs none */
     const char *password;    /* resolved from the secret reference; NULL when none. Never logged. */
     const char *ca_file;     /* PEM bundle to verify the peer with; NULL: the system's */
-    const char *fingerprint; /* SHA-256 of the peer's certificate, 64 lower-case hex digits: pins a self-signed one; NULL: verify by CA */
-    const json_t *options;   /* object, the driver's own settings (documented in its README); unknown members are ERR_INVALID at open */
+    const char *fingerprint; /* SHA-256 of the peer's certificate, 64 lower-case hex digits: pins a
+                                self-signed one; NULL: verify by CA */
+    const json_t *options;   /* object, the driver's own settings (documented in its README); unknown members
+                                are ERR_INVALID at open */
     int64_t timeout_us;      /* for one round trip; an operation may take several */
 };
 
 /* Passed to every operation. */
 struct driver_call {
-    struct arena *arena;  /* results live here */
-    int64_t deadline_us;  /* monotonic microseconds (moment_monotonic); the operation returns ERR_TIMEOUT soon after */
-    /* Told of progress, 0–100 within this operation; may be NULL. Returns false to ask for cancellation: the driver stops at
-     * the next point where nothing is left half-made that a repeat would not finish, and returns ERR_CANCELLED. */
+    struct arena *arena; /* results live here */
+    int64_t deadline_us; /* monotonic microseconds (moment_monotonic); the operation returns ERR_TIMEOUT soon
+                            after */
+    /* Told of progress, 0–100 within this operation; may be NULL. Returns false to ask for cancellation: the
+     * driver stops at the next point where nothing is left half-made that a repeat would not finish, and
+     * returns ERR_CANCELLED. */
     bool (*progress)(void *context, int percent, const char *step);
     void *context;
 };
 
-enum driver_power { DRIVER_POWER_UNKNOWN, DRIVER_POWER_ON, DRIVER_POWER_OFF, DRIVER_POWER_SUSPENDED, DRIVER_POWER_ERROR };
+enum driver_power {
+    DRIVER_POWER_UNKNOWN,
+    DRIVER_POWER_ON,
+    DRIVER_POWER_OFF,
+    DRIVER_POWER_SUSPENDED,
+    DRIVER_POWER_ERROR
+};
 
-/* How an object is named in a call: the stamp, and the provider's reference as returned earlier (a hint that is verified;
- * NULL when not known). */
+/* How an object is named in a call: the stamp, and the provider's reference as returned earlier (a hint that
+ * is verified; NULL when not known). */
 struct driver_key {
     const char *id;
     const char *ref;
 };
 
 struct driver_instance_spec {
-    const char *id;           /* stamp */
-    const char *name;         /* wanted display name, [a-z0-9-]{1,63}; a driver may derive a unique one from it and the id */
+    const char *id; /* stamp */
+    const char
+        *name; /* wanted display name, [a-z0-9-]{1,63}; a driver may derive a unique one from it and the id */
     const char *architecture; /* "x86", "ARM", "C86", "POWER" */
     unsigned vcpu;            /* 1–16 (procurement 3.2.1.1) */
     uint64_t memory_mb;       /* 1024–65536 */
@@ -114,10 +129,10 @@ struct driver_host {
     const char *ref;
     const char *name;
     const char *architecture;
-    unsigned cores;    /* physical cores that guests may use */
-    unsigned mhz;      /* 0: not known */
+    unsigned cores; /* physical cores that guests may use */
+    unsigned mhz;   /* 0: not known */
     uint64_t memory_mb;
-    bool usable;       /* connected, not in maintenance */
+    bool usable; /* connected, not in maintenance */
 };
 
 struct driver_pool {
@@ -156,7 +171,7 @@ struct driver_inventory {
 
 /* Totals of what the endpoint offers and what is allocated to guests, the broker's or not, running or not. */
 struct driver_capacity {
-    unsigned cores_total;     /* physical; vCPU sold may be 4 × this on average (procurement 3.1.3, item 1001) */
+    unsigned cores_total; /* physical; vCPU sold may be 4 × this on average (procurement 3.1.3, item 1001) */
     unsigned vcpu_allocated;
     uint64_t memory_mb_total; /* memory is never over-committed (procurement 3.2.1.1) */
     uint64_t memory_mb_allocated;
@@ -165,10 +180,15 @@ struct driver_capacity {
     unsigned architectures; /* bits of enum driver_architecture */
 };
 
-enum driver_architecture { DRIVER_X86 = 1u << 0, DRIVER_ARM = 1u << 1, DRIVER_C86 = 1u << 2, DRIVER_POWER = 1u << 3 };
+enum driver_architecture {
+    DRIVER_X86 = 1u << 0,
+    DRIVER_ARM = 1u << 1,
+    DRIVER_C86 = 1u << 2,
+    DRIVER_POWER = 1u << 3
+};
 
 struct driver_about {
-    const char *product; /* "libvirt 9.0.0 / QEMU 7.2", "VMware vCenter Server 6.5.0" */
+    const char *product;  /* "libvirt 9.0.0 / QEMU 7.2", "VMware vCenter Server 6.5.0" */
     const char *identity; /* what tells this peer from another one; may repeat across clouds in tests */
 };
 
@@ -183,9 +203,9 @@ struct driver_change {
 struct driver_session; /* the driver's own */
 
 struct driver {
-    unsigned abi;         /* DRIVER_ABI */
-    const char *name;     /* "kvm", "vmware", "powervm" */
-    const char *summary;  /* one line for people */
+    unsigned abi;          /* DRIVER_ABI */
+    const char *name;      /* "kvm", "vmware", "powervm" */
+    const char *summary;   /* one line for people */
     unsigned capabilities; /* bits of enum driver_capability */
     unsigned max_sessions; /* of one endpoint at once; 0: 4 */
 
@@ -206,17 +226,21 @@ struct driver {
     /* ERR_NOT_FOUND when there is none with this stamp. */
     struct error *(*instance_find)(struct driver_session *session, const struct driver_call *call,
                                    const struct driver_key *key, struct driver_instance *ret_instance);
-    /* Made and powered on. Idempotent by spec->id. On a failure that is not going to heal the driver removes what it made. */
+    /* Made and powered on. Idempotent by spec->id. On a failure that is not going to heal the driver removes
+     * what it made. */
     struct error *(*instance_create)(struct driver_session *session, const struct driver_call *call,
-                                     const struct driver_instance_spec *spec, struct driver_instance *ret_instance);
-    /* Already on (off) is success. stop: asks the guest first for `grace_us`, then cuts the power; 0 cuts at once. */
+                                     const struct driver_instance_spec *spec,
+                                     struct driver_instance *ret_instance);
+    /* Already on (off) is success. stop: asks the guest first for `grace_us`, then cuts the power; 0 cuts at
+     * once. */
     struct error *(*instance_start)(struct driver_session *session, const struct driver_call *call,
                                     const struct driver_key *key);
     struct error *(*instance_stop)(struct driver_session *session, const struct driver_call *call,
                                    const struct driver_key *key, int64_t grace_us);
     struct error *(*instance_reboot)(struct driver_session *session, const struct driver_call *call,
                                      const struct driver_key *key);
-    /* To exactly this vCPU and memory. When the provider can only do it stopped and the instance runs: ERR_CONFLICT. */
+    /* To exactly this vCPU and memory. When the provider can only do it stopped and the instance runs:
+     * ERR_CONFLICT. */
     struct error *(*instance_resize)(struct driver_session *session, const struct driver_call *call,
                                      const struct driver_key *key, unsigned vcpu, uint64_t memory_mb);
     /* With its system disk; attached volumes are detached and kept. Gone already is success. */
@@ -243,8 +267,8 @@ struct driver {
     struct error *(*volume_delete)(struct driver_session *session, const struct driver_call *call,
                                    const struct driver_key *volume);
 
-    /* Waits until instances changed or the call's deadline (then: success, none). The first call after open may return
-     * everything. ERR_UNAVAILABLE: changes may have been missed, take a full inventory. */
+    /* Waits until instances changed or the call's deadline (then: success, none). The first call after open
+     * may return everything. ERR_UNAVAILABLE: changes may have been missed, take a full inventory. */
     struct error *(*watch)(struct driver_session *session, const struct driver_call *call,
                            struct driver_change **ret_changes, size_t *ret_count);
 };

@@ -1,5 +1,6 @@
-/* Arena: memory that is freed all at once, with a request, a job step or a driver call. Never returns NULL: running out
- * of memory ends the process (a broker that limps on without memory cannot keep its promises). Not thread-safe. */
+/* Arena: memory that is freed all at once, with a request, a job step or a driver call. Never returns NULL:
+ * running out of memory ends the process (a broker that limps on without memory cannot keep its promises).
+ * Not thread-safe. */
 #ifndef BROKER_BASE_ARENA_H
 #define BROKER_BASE_ARENA_H
 
@@ -22,7 +23,8 @@ char *arena_strdup(struct arena *arena, const char *text);
 char *arena_strndup(struct arena *arena, const char *text, size_t length);
 char *arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 char *arena_vprintf(struct arena *arena, const char *format, va_list args);
-/* Runs `release(object)` when the arena is freed or reset: ties e.g. a json_t to the request. Latest first. */
+/* Runs `release(object)` when the arena is freed or reset: ties e.g. a json_t to the request. Latest first.
+ */
 void arena_defer(struct arena *arena, void (*release)(void *object), void *object);
 size_t arena_used(const struct arena *arena);
 

@@ -1,6 +1,7 @@
-/* Time. A moment is microseconds since 1970-01-01T00:00:00Z. Business time comes from one struct clock that is passed in;
- * durations come from the monotonic clock. Asia/Shanghai is used only for period boundaries and display: it has been
- * UTC+08:00 without daylight saving since 1991-09-15, and earlier moments are refused where a period is asked. */
+/* Time. A moment is microseconds since 1970-01-01T00:00:00Z. Business time comes from one struct clock that
+ * is passed in; durations come from the monotonic clock. Asia/Shanghai is used only for period boundaries and
+ * display: it has been UTC+08:00 without daylight saving since 1991-09-15, and earlier moments are refused
+ * where a period is asked. */
 #ifndef BROKER_BASE_MOMENT_H
 #define BROKER_BASE_MOMENT_H
 
@@ -17,11 +18,12 @@ typedef int64_t moment; /* microseconds UTC */
 #define MOMENT_HOUR (60 * MOMENT_MINUTE)
 #define MOMENT_DAY (24 * MOMENT_HOUR)
 #define MOMENT_SHANGHAI_OFFSET (8 * MOMENT_HOUR)
-#define MOMENT_MIN INT64_C(685584000000000)      /* 1991-09-23T00:00:00Z, after the last change of the zone's rules */
-#define MOMENT_MAX INT64_C(253370764800000000)   /* 9999-01-01T00:00:00Z */
+#define MOMENT_MIN \
+    INT64_C(685584000000000) /* 1991-09-23T00:00:00Z, after the last change of the zone's rules */
+#define MOMENT_MAX INT64_C(253370764800000000) /* 9999-01-01T00:00:00Z */
 
-/* The broker's clock: the system's plus an offset that can only grow (the `clock_offset` setting, for rehearsals and
- * tests). Never goes backwards within a process. Thread-safe. */
+/* The broker's clock: the system's plus an offset that can only grow (the `clock_offset` setting, for
+ * rehearsals and tests). Never goes backwards within a process. Thread-safe. */
 struct clock;
 struct clock *clock_new(int64_t offset_us);
 void clock_free(struct clock *clock);
@@ -56,7 +58,8 @@ moment moment_day_start(moment at);
 /* The same day and time of day `months` later in Asia/Shanghai, the day cut to the month's length. */
 moment moment_add_months(moment at, int months);
 
-/* RFC 3339 with any offset and up to 6 fraction digits; else ERR_INVALID. Outside MOMENT_MIN..MOMENT_MAX: ERR_INVALID. */
+/* RFC 3339 with any offset and up to 6 fraction digits; else ERR_INVALID. Outside MOMENT_MIN..MOMENT_MAX:
+ * ERR_INVALID. */
 struct error *moment_parse(const char *text, moment *ret_at) ERROR_MUST_USE;
 #define MOMENT_TEXT 28
 /* "2026-11-24T03:04:05.123456Z" always with six digits, 28 bytes with the end. */
