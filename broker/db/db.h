@@ -1,0 +1,163 @@
+/* One PostgreSQL connection, used by one thread: static prepared statements, typed parameters and results,
+ * transactions that are retried on serialization failure, and the caller's scope, which row-level security
+ * repeats under every query.
+ *
+ * Statements are static const and prepared on first use of each connection; SQL is never formatted. A lost
+ * connection is ERR_UNAVAILABLE and is opened again by the next transaction. SQLSTATEs map to codes in one
+ * place: 40001 and 40P01 ERR_SERIALIZATION, 23505 and 23P01 ERR_EXISTS, 23503 and 23514 ERR_CONFLICT (with
+ * the constraint's name in the message), 57014 ERR_TIMEOUT, class 08, 57P0x and 53xxx ERR_UNAVAILABLE, 42501
+ * ERR_DENIED, everything else ERR_INTERNAL. */
+#ifndef BROKER_DB_DB_H
+#define BROKER_DB_DB_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/base/arena.h"
+#include "broker/base/error.h"
+#include "broker/base/moment.h"
+#include "broker/base/money.h"
+
+struct db;
+
+/* `conninfo` is libpq's; several hosts with target_session_attrs=read-write work. */
+struct error *db_connect(const char *conninfo, struct db **ret_db) ERROR_MUST_USE;
+void db_close(struct db *db);
+
+struct db_statement {
+    const char *name; /* unique in the program: "order_insert" */
+    const char *sql;
+};
+
+enum db_type { DB_NULL, DB_TEXT, DB_INT, DB_BOOL, DB_MOMENT, DB_WIDE, DB_JSON, DB_TEXTS };
+
+struct db_value {
+    enum db_type type;
+    union {
+        const char *text;
+        int64_t integer; /* DB_INT, DB_BOOL, DB_MOMENT */
+        wide number;
+        const json_t *json;
+        struct {
+            const char *const *items;
+            size_t count;
+        } texts;
+    };
+};
+
+/* NULL pointers become SQL NULL. */
+static inline struct db_value db_text(const char *text)
+{
+    return text ? (struct db_value){.type = DB_TEXT, .text = text} : (struct db_value){.type = DB_NULL};
+}
+static inline struct db_value db_int(int64_t value)
+{
+    return (struct db_value){.type = DB_INT, .integer = value};
+}
+static inline struct db_value db_bool(bool value)
+{
+    return (struct db_value){.type = DB_BOOL, .integer = value};
+}
+static inline struct db_value db_moment(moment at) /* timestamptz */
+{
+    return (struct db_value){.type = DB_MOMENT, .integer = at};
+}
+static inline struct db_value db_wide(wide value) /* numeric */
+{
+    return (struct db_value){.type = DB_WIDE, .number = value};
+}
+static inline struct db_value db_json(const json_t *json) /* jsonb */
+{
+    return json ? (struct db_value){.type = DB_JSON, .json = json} : (struct db_value){.type = DB_NULL};
+}
+static inline struct db_value db_texts(const char *const *items, size_t count) /* text[] */
+{
+    return (struct db_value){.type = DB_TEXTS, .texts = {items, count}};
+}
+static inline struct db_value db_null(void)
+{
+    return (struct db_value){.type = DB_NULL};
+}
+#define DB_PARAMS_MAX 40
+/* The parameter list of a call: db_run(db, &statement, DB_VALUES(db_text(id), db_int(n)), NULL). */
+#define DB_VALUES(...)                      \
+    (const struct db_value[]){__VA_ARGS__}, \
+        sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value)
+#define DB_NO_VALUES NULL, 0
+
+/* Runs; `ret_changed` (may be NULL) gets the number of rows changed. */
+struct error *db_run(struct db *db, const struct db_statement *statement, const struct db_value *values,
+                     size_t count, int64_t *ret_changed) ERROR_MUST_USE;
+
+struct db_rows;
+struct error *db_query(struct db *db, const struct db_statement *statement, const struct db_value *values,
+                       size_t count, struct db_rows **ret_rows) ERROR_MUST_USE;
+/* Exactly one row wanted: none is ERR_NOT_FOUND "no `what`". */
+struct error *db_query_one(struct db *db, const struct db_statement *statement, const struct db_value *values,
+                           size_t count, const char *what, struct db_rows **ret_rows) ERROR_MUST_USE;
+void db_rows_free(struct db_rows *rows);
+static inline void db_rows_cleanup(struct db_rows **rows)
+{
+    db_rows_free(*rows);
+}
+#define DB_ROWS_AUTO __attribute__((cleanup(db_rows_cleanup)))
+
+/* Typed results. A value that does not parse as the type asked for is a bug in the statement: the process
+ * ends, saying which statement and column. SQL NULL: NULL for text and json, 0 or false for the rest (ask
+ * db_is_null first). */
+size_t db_count(const struct db_rows *rows);
+bool db_is_null(const struct db_rows *rows, size_t row, int column);
+const char *db_get_text(const struct db_rows *rows, size_t row, int column); /* lives as long as the rows */
+int64_t db_get_int(const struct db_rows *rows, size_t row, int column);
+bool db_get_bool(const struct db_rows *rows, size_t row, int column);
+moment db_get_moment(const struct db_rows *rows, size_t row, int column);
+wide db_get_wide(const struct db_rows *rows, size_t row, int column);
+json_t *db_get_json(const struct db_rows *rows, size_t row, int column); /* new reference, the caller's */
+/* text[] into an arena. */
+const char **db_get_texts(const struct db_rows *rows, size_t row, int column, struct arena *arena,
+                          size_t *ret_count);
+/* Frees the rows when the arena dies, so that their text may be borrowed until then. Returns rows. */
+struct db_rows *db_hold(struct arena *arena, struct db_rows *rows);
+
+/* Who asks, for row-level security. Ids are comma-joined lists; NULL: none. `all`: sees every row (the
+ * broker's own work, platform-admin, auditor). A row is seen when its unit is listed (and its system too,
+ * when `systems` is given), or its cloud is, or its provider is. */
+struct db_scope {
+    bool all;
+    const char *units;
+    const char *systems;
+    const char *clouds;
+    const char *providers;
+};
+extern const struct db_scope db_scope_system; /* all */
+
+enum db_isolation { DB_READ_COMMITTED, DB_SERIALIZABLE };
+
+/* Runs `body` between BEGIN (with the scope set) and COMMIT; rolls back when it fails. ERR_SERIALIZATION,
+ * from the body or from COMMIT, runs it again up to DB_TRANSACTION_TRIES times with jitter, so the body must
+ * not keep state between runs. Must not be nested. A connection lost during COMMIT: ERR_TIMEOUT, "the outcome
+ * is unknown". */
+#define DB_TRANSACTION_TRIES 8
+struct error *db_transaction(struct db *db, const struct db_scope *scope, enum db_isolation isolation,
+                             struct error *(*body)(struct db *db, void *context),
+                             void *context) ERROR_MUST_USE;
+bool db_in_transaction(const struct db *db);
+
+/* A part of a transaction that may fail without failing the whole. */
+struct error *db_savepoint(struct db *db, struct error *(*body)(struct db *db, void *context),
+                           void *context) ERROR_MUST_USE;
+
+/* Pipeline mode: statements queued between begin and end travel together; end reports the first failure. Only
+ * db_queue between the two. At least `least` rows must change, else ERR_CONFLICT. */
+struct error *db_pipeline_begin(struct db *db) ERROR_MUST_USE;
+struct error *db_queue(struct db *db, const struct db_statement *statement, const struct db_value *values,
+                       size_t count, int64_t least) ERROR_MUST_USE;
+struct error *db_pipeline_end(struct db *db) ERROR_MUST_USE;
+
+/* LISTEN on a channel, and wait for a notification on any: *ret_notified when one came before the timeout. */
+struct error *db_listen(struct db *db, const char *channel) ERROR_MUST_USE;
+struct error *db_wait(struct db *db, int64_t timeout_us, bool *ret_notified) ERROR_MUST_USE;
+
+#endif

@@ -1,0 +1,96 @@
+/* What a handler of an HTTP resource sees. The server (server.h) owns connections, TLS, framing and limits; a
+ * handler runs on a worker thread as straight-line code and returns a value. Every domain folder's noun_api.c
+ * ends in a table of routes.
+ *
+ * Every call that is not GET runs inside ONE transaction that the server opens with the caller's scope: the
+ * idempotency key's claim, the handler, the audit row and the stored answer commit together, so a request
+ * that fails changes nothing. Handlers therefore never call db_transaction and never talk to providers: they
+ * enqueue jobs. GET handlers run in a transaction with the same scope. A handler may run again after a
+ * serialization failure. */
+#ifndef BROKER_HTTP_HTTP_H
+#define BROKER_HTTP_HTTP_H
+
+#include <jansson.h>
+
+#include "broker/auth/principal.h"
+#include "broker/base/arena.h"
+#include "broker/base/error.h"
+#include "broker/base/json.h"
+#include "broker/base/moment.h"
+#include "broker/db/db.h"
+
+struct http_call {
+    struct arena *arena;         /* dies with the request */
+    struct db *db;               /* in a transaction; NULL on HTTP_NO_DB routes */
+    struct principal *principal; /* NULL on HTTP_PUBLIC routes without credentials */
+    moment now;
+    const char *method, *path;
+    const char *request_id;
+    json_t *body;  /* parsed JSON object, borrowed; NULL when the request had none */
+    void *context; /* of the server: the composition root's services */
+    struct http_internal *internal;
+};
+
+/* Path parameter of the pattern: "/v1/orders/{id}" → http_param(call, "id"). Never NULL for a name in the
+ * pattern. */
+const char *http_param(const struct http_call *call, const char *name);
+/* Decoded query member or NULL. Members that the route does not declare are refused (400) before the handler
+ * runs. */
+const char *http_query(const struct http_call *call, const char *name);
+/* NULL when absent; name in lower case. */
+const char *http_header(const struct http_call *call, const char *name);
+/* Reads the body by the spec, all violations at once. A missing body is ERR_INVALID. */
+struct error *http_read_body(struct http_call *call, const struct json_spec *spec,
+                             void *ret_value) ERROR_MUST_USE;
+
+struct http_answer {
+    int status;           /* 200, 201, 202, 204… */
+    json_t *body;         /* owned by the answer from now on; NULL: none */
+    const char *location; /* arena; NULL: none */
+    const char *etag; /* strong, without quotes, arena; the server adds quotes and answers If-None-Match */
+    int retry_after;  /* seconds; 0: none */
+    const char *content_type; /* with `bytes`, instead of body */
+    const void *bytes;        /* arena or static */
+    size_t length;
+    const char *audit_unit; /* for the audit row: whose thing it was; NULL: none */
+    const char *audit_subject;
+};
+
+/* If-Match against the present version: ERR_PRECONDITION_REQUIRED without the header, ERR_STALE when it
+ * differs. */
+struct error *http_if_match(const struct http_call *call, const char *etag) ERROR_MUST_USE;
+
+/* Pagination: page_size (1–1000, default 100) and page_token of the query. The token is opaque to callers: it
+ * wraps the handler's own keyset cursor text. Ask the database for `size` + 1 rows to know whether there are
+ * more. */
+#define HTTP_PAGE_DEFAULT 100
+#define HTTP_PAGE_MAX 1000
+struct http_page {
+    int64_t size;
+    const char *after; /* the cursor given to http_page_next earlier; NULL: from the start */
+};
+struct error *http_page(const struct http_call *call, struct http_page *ret_page) ERROR_MUST_USE;
+/* Sets "next_page_token" in `body`. */
+void http_page_next(const struct http_call *call, json_t *body, const char *cursor);
+
+typedef struct error *(*http_handler)(struct http_call *call, struct http_answer *ret_answer);
+
+enum http_flag {
+    HTTP_PUBLIC = 1u << 0,      /* no credentials needed */
+    HTTP_KEYED = 1u << 1,       /* Idempotency-Key required: every POST that makes something */
+    HTTP_CONDITIONAL = 1u << 2, /* If-Match required: PATCH and DELETE of versioned things */
+    HTTP_NO_BODY = 1u << 3,     /* a body is refused: a custom verb without arguments */
+    HTTP_NO_DB = 1u << 4,       /* runs without a transaction */
+};
+
+struct http_route {
+    const char *method;
+    const char *pattern; /* "/v1/instances/{id}:start" */
+    http_handler handler;
+    const char *permission; /* "instances:operate"; NULL only with HTTP_PUBLIC */
+    unsigned flags;
+    const char *query; /* comma-joined names of the query members it takes, page_size and page_token among
+                          them; NULL: none */
+};
+
+#endif
