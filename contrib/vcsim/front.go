@@ -1,0 +1,293 @@
+// What stands before the library: it breaks on request, forgets sessions on request, and lets one changing call run at a
+// time (the library has races that a real vCenter has not).
+//
+//	POST /__inject?method=PowerOnVM_Task&kind=drop&times=1   the next call of this method (empty: any) goes wrong; kinds:
+//	  refuse          503 without a SOAP body, nothing done
+//	  drop            the connection closes, nothing done
+//	  drop-after      the call is done, then the connection closes without an answer
+//	  truncate        the answer ends in the middle
+//	  garbage         200 with what is not XML
+//	  huge:BYTES      200 with that many bytes of XML comment
+//	  delay:MS        the call is done that much later
+//	  fault:TYPE      a SOAP fault of that type, nothing done
+//	POST /__reset     forgets injections
+//	POST /__expire    every session that lives now is over
+//	GET  /__calls     how often each method was called, as JSON
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vmware/govmomi/vim25/soap"
+)
+
+const requestMax = 4 << 20
+
+type injection struct {
+	method, kind string
+	times        int
+}
+
+type front struct {
+	next  http.Handler
+	calls sync.RWMutex // write: the call changes something
+
+	mu      sync.Mutex
+	planned []injection
+	counts  map[string]int
+	live    map[string]bool // session cookies: true while good
+}
+
+func newFront(next http.Handler) *front {
+	return &front{next: next, counts: make(map[string]int), live: make(map[string]bool)}
+}
+
+var methodPattern = regexp.MustCompile(`Body[^>]*>\s*<(?:[A-Za-z0-9]+:)?([A-Za-z_0-9]+)`)
+var typePattern = regexp.MustCompile(`^[A-Za-z]+$`)
+
+var readingPrefixes = []string{"Retrieve", "ContinueRetrieve", "Find", "Query", "CurrentTime", "SessionIsActive"}
+
+func reads(method string) bool {
+	for _, prefix := range readingPrefixes {
+		if strings.HasPrefix(method, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/__") {
+		f.control(w, r)
+		return
+	}
+	f.checkCookie(r)
+	if r.URL.Path != "/sdk" {
+		f.calls.Lock()
+		defer f.calls.Unlock()
+		f.next.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, requestMax))
+	if err != nil {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	method := ""
+	if match := methodPattern.FindSubmatch(body); match != nil {
+		method = string(match[1])
+	}
+	f.mu.Lock()
+	f.counts[method]++
+	f.mu.Unlock()
+	f.call(w, r, method, body)
+}
+
+// checkCookie hides a cookie of a session that was ended by /__expire.
+func (f *front) checkCookie(r *http.Request) {
+	cookie, err := r.Cookie(soap.SessionCookieName)
+	if err != nil {
+		return
+	}
+	f.mu.Lock()
+	good, known := f.live[cookie.Value]
+	f.mu.Unlock()
+	if known && !good {
+		r.Header.Del("Cookie")
+	}
+}
+
+func (f *front) take(method string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.planned {
+		p := &f.planned[i]
+		if p.times > 0 && (p.method == "" || p.method == method) {
+			p.times--
+			return p.kind
+		}
+	}
+	return ""
+}
+
+func (f *front) call(w http.ResponseWriter, r *http.Request, method string, body []byte) {
+	kind, detail := f.take(method), ""
+	if i := strings.IndexByte(kind, ':'); i >= 0 {
+		kind, detail = kind[:i], kind[i+1:]
+	}
+	switch kind {
+	case "refuse":
+		http.Error(w, "service unavailable", http.StatusServiceUnavailable)
+	case "drop":
+		panic(http.ErrAbortHandler)
+	case "drop-after":
+		f.perform(&answer{header: make(http.Header)}, r, method, body)
+		panic(http.ErrAbortHandler)
+	case "truncate":
+		a := &answer{header: make(http.Header)}
+		f.perform(a, r, method, body)
+		w.Header().Set("Content-Length", strconv.Itoa(a.body.Len()))
+		_, _ = w.Write(a.body.Bytes()[:a.body.Len()/2])
+		panic(http.ErrAbortHandler)
+	case "garbage":
+		_, _ = w.Write([]byte("\x00\xff<<<{]not xml&"))
+	case "huge":
+		huge(w, detail)
+	case "fault":
+		fault(w, detail)
+	case "delay":
+		if ms, err := strconv.Atoi(detail); err == nil {
+			select {
+			case <-time.After(time.Duration(ms) * time.Millisecond):
+			case <-r.Context().Done():
+				return
+			}
+		}
+		f.perform(w, r, method, body)
+	default:
+		f.perform(w, r, method, body)
+	}
+}
+
+// perform runs the call in the library, with its completion when it has one.
+func (f *front) perform(w http.ResponseWriter, r *http.Request, method string, body []byte) {
+	if method == "WaitForUpdatesEx" || method == "CancelWaitForUpdates" {
+		f.next.ServeHTTP(w, r)
+		return
+	}
+	if reads(method) {
+		f.calls.RLock()
+		defer f.calls.RUnlock()
+		f.next.ServeHTTP(w, r)
+		return
+	}
+	f.calls.Lock()
+	defer f.calls.Unlock()
+	if method == "ExtendVirtualDisk_Task" {
+		if _, err := r.Cookie(soap.SessionCookieName); err != nil {
+			fault(w, "NotAuthenticated")
+			return
+		}
+		extendVirtualDisk(w, body)
+		return
+	}
+	a := &answer{header: make(http.Header)}
+	var after func()
+	if completion, ok := completions[method]; ok {
+		if done := completion.before(body); done != nil {
+			after = func() {
+				if task := answeredTask(a.body.Bytes()); task != nil {
+					done(task)
+				}
+			}
+		}
+	}
+	f.next.ServeHTTP(a, r)
+	if after != nil {
+		after()
+	}
+	f.rememberSession(a.header)
+	a.copyTo(w)
+}
+
+func (f *front) rememberSession(header http.Header) {
+	for _, cookie := range (&http.Response{Header: header}).Cookies() {
+		if cookie.Name == soap.SessionCookieName {
+			f.mu.Lock()
+			f.live[cookie.Value] = true
+			f.mu.Unlock()
+		}
+	}
+}
+
+func (f *front) control(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	query := r.URL.Query()
+	switch r.URL.Path {
+	case "/__inject":
+		times := 1
+		if text := query.Get("times"); text != "" {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 {
+				http.Error(w, "times is not a positive number", http.StatusBadRequest)
+				return
+			}
+			times = n
+		}
+		if query.Get("kind") == "" {
+			http.Error(w, "kind is missing", http.StatusBadRequest)
+			return
+		}
+		f.planned = append(f.planned, injection{query.Get("method"), query.Get("kind"), times})
+	case "/__reset":
+		f.planned = nil
+	case "/__expire":
+		for cookie := range f.live {
+			f.live[cookie] = false
+		}
+	case "/__calls":
+		_ = json.NewEncoder(w).Encode(f.counts)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func huge(w http.ResponseWriter, detail string) {
+	size, err := strconv.Atoi(detail)
+	if err != nil {
+		return
+	}
+	_, _ = w.Write([]byte("<?xml version=\"1.0\"?><!--"))
+	block := bytes.Repeat([]byte("x"), 64<<10)
+	for size > 0 {
+		if _, err := w.Write(block); err != nil {
+			return
+		}
+		size -= len(block)
+	}
+	_, _ = w.Write([]byte("--><a/>"))
+}
+
+func fault(w http.ResponseWriter, kind string) {
+	if !typePattern.MatchString(kind) {
+		kind = "SystemError"
+	}
+	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+	w.WriteHeader(http.StatusInternalServerError)
+	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" `+
+		`xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body><soapenv:Fault><faultcode>ServerFaultCode</faultcode>`+
+		`<faultstring>injected %[1]s</faultstring><detail><%[1]sFault xmlns="urn:vim25" xsi:type="%[1]s"/></detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>`, kind)
+}
+
+// answer holds what the library answers until it is sent.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header { return a.header }
+
+func (a *answer) WriteHeader(status int) { a.status = status }
+
+func (a *answer) Write(data []byte) (int, error) { return a.body.Write(data) }
+
+func (a *answer) copyTo(w http.ResponseWriter) {
+	for name, values := range a.header {
+		w.Header()[name] = values
+	}
+	if a.status != 0 {
+		w.WriteHeader(a.status)
+	}
+	_, _ = w.Write(a.body.Bytes())
+}
