@@ -1,0 +1,90 @@
+/* Digests and base64url; see digest.h. */
+#include "broker/base/digest.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void digest_hex(const EVP_MD *type, const void *bytes, size_t length, char hex[DIGEST_HEX])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (!EVP_Digest(bytes, length, digest, &size, type, NULL) || size != 32)
+        abort(); /* the library lacks the digest: the broker cannot keep its promises */
+    static const char digits[] = "0123456789abcdef";
+    for (unsigned i = 0; i < size; i++) {
+        hex[2 * i] = digits[digest[i] >> 4];
+        hex[2 * i + 1] = digits[digest[i] & 15];
+    }
+    hex[64] = '\0';
+}
+
+void digest_sha256(const void *bytes, size_t length, char hex[DIGEST_HEX])
+{
+    digest_hex(EVP_sha256(), bytes, length, hex);
+}
+
+void digest_sm3(const void *bytes, size_t length, char hex[DIGEST_HEX])
+{
+    digest_hex(EVP_sm3(), bytes, length, hex);
+}
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+const char *base64url_encode(struct arena *arena, const void *bytes, size_t length)
+{
+    const unsigned char *in = bytes;
+    char *text = arena_alloc(arena, (length + 2) / 3 * 4 + 1), *out = text;
+    for (size_t i = 0; i < length; i += 3) {
+        size_t have = length - i < 3 ? length - i : 3;
+        unsigned group = (unsigned)in[i] << 16 | (have > 1 ? (unsigned)in[i + 1] << 8 : 0) |
+                         (have > 2 ? (unsigned)in[i + 2] : 0);
+        for (size_t k = 0; k <= have; k++)
+            *out++ = alphabet[group >> (18 - 6 * k) & 63];
+    }
+    *out = '\0';
+    return text;
+}
+
+static int value_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+struct error *base64url_decode(struct arena *arena, const char *text, size_t length,
+                               unsigned char **ret_bytes, size_t *ret_length)
+{
+    if (length % 4 == 1)
+        return error_new(ERR_INVALID, "not base64url");
+    unsigned char *bytes = arena_alloc(arena, length / 4 * 3 + 3);
+    size_t count = 0;
+    unsigned group = 0, bits = 0;
+    for (size_t i = 0; i < length; i++) {
+        int value = value_of(text[i]);
+        if (value < 0)
+            return error_new(ERR_INVALID, "not base64url");
+        group = (group << 6 | (unsigned)value) & 0xffff;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            bytes[count++] = (unsigned char)(group >> bits);
+        }
+    }
+    if (group & ((1u << bits) - 1)) /* spare bits must be zero, so that each value has one text */
+        return error_new(ERR_INVALID, "not base64url");
+    *ret_bytes = bytes;
+    *ret_length = count;
+    return NULL;
+}
+
+bool digest_equal(const void *a, const void *b, size_t length)
+{
+    return CRYPTO_memcmp(a, b, length) == 0;
+}

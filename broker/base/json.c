@@ -1,0 +1,119 @@
+/* JSON: parsing with limits, canonical text and builders; see json.h. Reading by spec is in json_read.c. */
+#include "broker/base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/base/moment.h"
+#include "broker/base/money.h"
+
+/* Jansson's own limit on nesting is far above ours; the depth is checked before it builds anything. */
+static struct error *check_depth(const char *text, size_t length)
+{
+    int depth = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < length; i++) {
+        char c = text[i];
+        if (quoted) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                quoted = false;
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > JSON_DEPTH_MAX)
+                return error_new(ERR_INVALID, "JSON nested deeper than %d", JSON_DEPTH_MAX);
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    }
+    return NULL;
+}
+
+struct error *json_parse(const char *text, size_t length, json_t **ret_json)
+{
+    TRY(check_depth(text, length));
+    json_error_t why;
+    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &why);
+    if (!json)
+        return error_new(ERR_INVALID, "not JSON: %s at byte %d", why.text, why.position);
+    *ret_json = json;
+    return NULL;
+}
+
+static void release_json(void *object)
+{
+    json_decref(object);
+}
+
+json_t *json_hold(struct arena *arena, json_t *json)
+{
+    if (json)
+        arena_defer(arena, release_json, json);
+    return json;
+}
+
+struct error *json_parse_in(struct arena *arena, const char *text, size_t length, json_t **ret_json)
+{
+    json_t *json;
+    TRY(json_parse(text, length, &json));
+    *ret_json = json_hold(arena, json);
+    return NULL;
+}
+
+const char *json_canonical(struct arena *arena, const json_t *json)
+{
+    char *text = json_dumps(json, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
+    if (!text)
+        abort(); /* out of memory: every value here was made by jansson */
+    arena_defer(arena, free, text);
+    return text;
+}
+
+void json_put(json_t *object, const char *name, json_t *value)
+{
+    if (!value || json_object_set_new(object, name, value))
+        abort();
+}
+
+void json_put_text(json_t *object, const char *name, const char *text)
+{
+    if (text)
+        json_put(object, name, json_string(text));
+}
+
+void json_put_int(json_t *object, const char *name, int64_t value)
+{
+    json_put(object, name, json_integer(value));
+}
+
+void json_put_bool(json_t *object, const char *name, bool value)
+{
+    json_put(object, name, json_boolean(value));
+}
+
+void json_put_moment(json_t *object, const char *name, int64_t at)
+{
+    char text[MOMENT_TEXT];
+    moment_format(at, text);
+    json_put_text(object, name, text);
+}
+
+void json_put_yuan(json_t *object, const char *name, int64_t fen)
+{
+    char text[MONEY_TEXT];
+    json_put_text(object, name, money_format(fen, text));
+}
+
+void json_put_quantity(json_t *object, const char *name, int64_t micro)
+{
+    char text[QUANTITY_TEXT];
+    json_put_text(object, name, quantity_format(micro, text));
+}
+
+void json_push(json_t *array, json_t *value)
+{
+    if (!value || json_array_append_new(array, value))
+        abort();
+}
