@@ -6,7 +6,11 @@
  * idempotency key's claim, the handler, the audit row and the stored answer commit together, so a request
  * that fails changes nothing. Handlers therefore never call db_transaction and never talk to providers: they
  * enqueue jobs. GET handlers run in a transaction with the same scope. A handler may run again after a
- * serialization failure. */
+ * serialization failure or a deadlock. The transaction is READ COMMITTED unless server_settings say
+ * otherwise: a handler locks (FOR UPDATE, a conditional UPDATE) what its decision rests on.
+ *
+ * Errors: ERR_INVALID is 422 with a pointer for each bad member of the body. A detail whose pointer is
+ * "?name" speaks of the query member `name`, and then the answer is 400. problem.c has the whole map. */
 #ifndef BROKER_HTTP_HTTP_H
 #define BROKER_HTTP_HTTP_H
 
@@ -92,5 +96,15 @@ struct http_route {
     const char *query; /* comma-joined names of the query members it takes, page_size and page_token among
                           them; NULL: none */
 };
+
+/* What a noun_api.c ends in: `const struct http_table order_routes = HTTP_TABLE(routes);` */
+struct http_table {
+    const struct http_route *routes;
+    size_t count;
+};
+#define HTTP_TABLE(routes)                          \
+    {                                               \
+        (routes), sizeof(routes) / sizeof *(routes) \
+    }
 
 #endif
