@@ -68,3 +68,27 @@ function(yunqiao_tests folder)
     set_tests_properties("${prefix}.${short}" PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
   endforeach()
 endfunction()
+
+# yunqiao_embed(TARGET SYMBOL FILE): the bytes of FILE as `const unsigned char SYMBOL[]` and `const size_t SYMBOL_size` in
+# TARGET, made again when FILE changes.
+function(yunqiao_embed target symbol file)
+  set(out "${CMAKE_CURRENT_BINARY_DIR}/${symbol}.c")
+  add_custom_command(
+    OUTPUT "${out}"
+    COMMAND ${CMAKE_COMMAND} "-DIN=${file}" "-DOUT=${out}" "-DSYMBOL=${symbol}" -P "${CMAKE_SOURCE_DIR}/contrib/cmake/Embed.cmake"
+    DEPENDS "${file}" "${CMAKE_SOURCE_DIR}/contrib/cmake/Embed.cmake"
+    VERBATIM)
+  target_sources(${target} PRIVATE "${out}")
+endfunction()
+
+# yunqiao_targets(OUT NAME...): those of the names that are targets by now, for a floor that is built while the ones
+# below it are still growing.
+function(yunqiao_targets out)
+  set(found)
+  foreach(name ${ARGN})
+    if(TARGET ${name})
+      list(APPEND found ${name})
+    endif()
+  endforeach()
+  set(${out} ${found} PARENT_SCOPE)
+endfunction()
