@@ -1,0 +1,129 @@
+/* Quotes; see quote.h. */
+#include "catalog/quote.h"
+
+#include <string.h>
+
+#include "broker/base/json.h"
+#include "broker/base/money.h"
+
+struct resource_body {
+    const char *kind;
+    json_t *spec;
+    int64_t count;
+};
+
+static const struct json_member resource_members[] = {
+    {JSON_MEMBER(struct resource_body, kind), .want = JSON_WANT_NAME, .flags = JSON_REQUIRED},
+    {JSON_MEMBER(struct resource_body, spec), .want = JSON_WANT_ANY, .flags = JSON_REQUIRED},
+    {JSON_MEMBER(struct resource_body, count), .want = JSON_WANT_INT, .min = 1, .max = QUOTE_COUNT_MAX},
+};
+static const struct json_spec resource_spec = JSON_SPEC(struct resource_body, resource_members);
+
+static struct error *read_one(struct arena *arena, const json_t *json, struct quote_resource *ret_resource)
+{
+    struct resource_body body = {.count = 1};
+    TRY(json_read(arena, json, &resource_spec, &body));
+    const struct kind *kind = kind_find(body.kind);
+    if (!kind)
+        return error_member("/kind", "is not a kind of resource");
+    TRY(error_under(kind_read(kind, arena, body.spec, &ret_resource->full), "/spec"));
+    ret_resource->kind = kind;
+    ret_resource->count = body.count;
+    return NULL;
+}
+
+/* Moves the details of `error`, if any, to *errors with `prefix` before their pointers. */
+static void gather(struct error **errors, struct error *error, const char *prefix)
+{
+    size_t count;
+    struct error *placed = error_under(error, prefix);
+    if (!placed)
+        return;
+    const struct error_detail *details = error_details(placed, &count);
+    for (size_t i = 0; i < count; i++)
+        error_collect(errors, details[i].pointer, "%s", details[i].message);
+    if (!count)
+        error_collect(errors, prefix, "%s", error_message(placed));
+    error_free(placed);
+}
+
+struct error *quote_read(struct arena *arena, const json_t *resources, struct quote_resource **ret_list,
+                         size_t *ret_count)
+{
+    struct error *errors = NULL;
+    size_t count = json_array_size(resources);
+    if (!json_is_array(resources) || !count || count > QUOTE_RESOURCES_MAX)
+        return error_member("", "must be an array of 1 to %d resources", QUOTE_RESOURCES_MAX);
+    struct quote_resource *list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        gather(&errors, read_one(arena, json_array_get(resources, i), &list[i]),
+               arena_printf(arena, "/%zu", i));
+    if (errors)
+        return errors;
+    *ret_list = list;
+    *ret_count = count;
+    return NULL;
+}
+
+/* Adds what one resource uses, count times over. */
+static struct error *add_resource(int64_t micro[ITEM_COUNT], const struct agreement *agreement,
+                                  const struct quote_resource *resource)
+{
+    struct item_quantity list[KIND_ITEMS_MAX];
+    size_t count;
+    TRY(kind_usage(resource->kind, resource->full, agreement, false, list, &count));
+    for (size_t i = 0; i < count; i++) {
+        int64_t *sum = &micro[item_index(item_find(list[i].item))], product;
+        if (__builtin_mul_overflow(list[i].micro, resource->count, &product) ||
+            __builtin_add_overflow(*sum, product, sum) || *sum > QUANTITY_MAX)
+            return error_new(ERR_TOO_LARGE, "a quantity of item %s beyond 1e9 units", list[i].item);
+    }
+    return NULL;
+}
+
+struct error *quote_make(const int64_t fen[ITEM_COUNT], const struct agreement *agreement,
+                         const struct quote_resource *resources, size_t count, struct quote *ret_quote)
+{
+    int64_t micro[ITEM_COUNT] = {0};
+    struct quote quote = {.count = 0};
+    for (size_t i = 0; i < count; i++)
+        TRY(add_resource(micro, agreement, &resources[i]));
+    for (size_t i = 0; i < item_count(); i++) {
+        if (!micro[i])
+            continue;
+        struct quote_line *line = &quote.lines[quote.count++];
+        *line = (struct quote_line){.item = item_at(i), .micro = micro[i], .price_fen = fen[i]};
+        if (!fen[i])
+            return error_new(ERR_CONFLICT, "the provider has no price for item %s", line->item->code);
+        TRY(usage_amount(fen[i], micro[i], 1, &line->amount_fen)); /* a month of 1 for the whole of it */
+        TRY(money_add(quote.monthly_fen, line->amount_fen, &quote.monthly_fen));
+    }
+    *ret_quote = quote;
+    return NULL;
+}
+
+struct error *quote_json(const struct quote *quote, int64_t months, json_t **ret_json)
+{
+    int64_t total;
+    if (__builtin_mul_overflow(quote->monthly_fen, months, &total) || total > MONEY_MAX)
+        return error_new(ERR_TOO_LARGE, "an amount beyond 1e16 yuan");
+    json_t *json = json_object(), *lines = json_array();
+    for (size_t i = 0; i < quote->count; i++) {
+        const struct quote_line *line = &quote->lines[i];
+        json_t *row = json_object();
+        json_put_text(row, "item", line->item->code);
+        json_put_text(row, "item_name", line->item->name);
+        json_put_int(row, "billing_quantity", line->item->billing_quantity);
+        json_put_text(row, "unit", line->item->unit);
+        json_put_quantity(row, "quantity", line->micro);
+        json_put_yuan(row, "price_yuan", line->price_fen);
+        json_put_yuan(row, "amount_yuan", line->amount_fen);
+        json_push(lines, row);
+    }
+    json_put(json, "lines", lines);
+    json_put_yuan(json, "monthly_yuan", quote->monthly_fen);
+    json_put_int(json, "months", months);
+    json_put_yuan(json, "total_yuan", total);
+    *ret_json = json;
+    return NULL;
+}

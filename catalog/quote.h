@@ -1,0 +1,53 @@
+/* Quotes: what a set of resources would cost a month at a provider, line by line as billing would have it:
+ * quantities of one item are summed over all resources, then price × quantity is rounded half up once, at the
+ * line. */
+#ifndef CATALOG_QUOTE_H
+#define CATALOG_QUOTE_H
+
+#include <jansson.h>
+
+#include "broker/base/arena.h"
+#include "broker/base/moment.h"
+#include "broker/db/db.h"
+#include "catalog/kind.h"
+
+#define QUOTE_RESOURCES_MAX 100
+#define QUOTE_COUNT_MAX 1000 /* of one resource */
+#define QUOTE_MONTHS_MAX 24  /* the agreement's term */
+
+struct quote_resource {
+    const struct kind *kind;
+    json_t *full; /* from kind_read */
+    int64_t count;
+};
+
+/* `resources`: [{"kind": "instance", "spec": {…}, "count": 2}], count 1 when absent. All violations at once,
+ * pointers relative to the array. */
+struct error *quote_read(struct arena *arena, const json_t *resources, struct quote_resource **ret_list,
+                         size_t *ret_count) ERROR_MUST_USE;
+
+struct quote_line {
+    const struct item *item;
+    int64_t micro, price_fen, amount_fen; /* amount: of a full month */
+};
+
+struct quote {
+    struct quote_line lines[ITEM_COUNT];
+    size_t count;
+    int64_t monthly_fen; /* Σ lines */
+};
+
+/* Pure. `fen`: ITEM_COUNT prices in catalog order, 0 for an item without one: needing such an item is
+ * ERR_CONFLICT. */
+struct error *quote_make(const int64_t fen[ITEM_COUNT], const struct agreement *agreement,
+                         const struct quote_resource *resources, size_t count,
+                         struct quote *ret_quote) ERROR_MUST_USE;
+/* With the provider's prices and agreement at `at`. */
+struct error *quote_price(struct db *db, struct arena *arena, const char *provider, moment at,
+                          const struct quote_resource *resources, size_t count,
+                          struct quote *ret_quote) ERROR_MUST_USE;
+
+/* {"lines": […], "monthly_yuan", "months", "total_yuan"}; the caller's. ERR_TOO_LARGE beyond MONEY_MAX. */
+struct error *quote_json(const struct quote *quote, int64_t months, json_t **ret_json) ERROR_MUST_USE;
+
+#endif
