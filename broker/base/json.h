@@ -58,7 +58,9 @@ struct json_spec {
     size_t count;
 };
 
-#define JSON_MEMBER(type, field) #field, offsetof(type, field)
+/* {JSON_MEMBER(struct bid, price), .want = JSON_WANT_YUAN, .flags = JSON_REQUIRED}: the member named as the
+ * field. */
+#define JSON_MEMBER(type, field) .name = #field, .offset = offsetof(type, field)
 #define JSON_SPEC(type, table)                                                             \
     {                                                                                      \
         .size = sizeof(type), .members = (table), .count = sizeof(table) / sizeof *(table) \
