@@ -1,0 +1,361 @@
+/* Making an instance: look for the stamp; clone the template, stamped and switched off; bring hardware, disk
+ * and network to what is wanted; power on, which is the last step, so a machine with the stamp that is off
+ * may be half made and one that runs is whole. See create.h. */
+#include "drivers/vmware/create.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "drivers/vmware/survey.h"
+#include "drivers/vmware/task.h"
+#include "drivers/vmware/volume.h"
+
+#define KB_PER_GB (INT64_C(1) << 20)
+#define NAME_ID_DIGITS 8           /* of the id, in the machine's name */
+#define USER_DATA_MAX (512u << 10) /* bytes; a VMX file has to carry it in base64 */
+
+struct placement {
+    struct moref image, folder, pool, datastore;
+    const struct survey_network *network;
+    const char *switch_uuid;
+};
+
+static struct error *choose_pool(const struct driver_session *session, const struct survey *survey,
+                                 struct moref *ret_pool)
+{
+    const struct options *options = &session->options;
+    const struct survey_place *compute = NULL;
+    for (size_t i = 0; i < survey->compute_count; i++) {
+        const struct survey_place *candidate = &survey->computes[i];
+        if (options->cluster ? strcmp(candidate->name, options->cluster) == 0
+                             : !compute || strcmp(candidate->name, compute->name) < 0)
+            compute = candidate;
+    }
+    if (!compute || !compute->pool.value)
+        return error_new(ERR_NOT_FOUND, "the provider has no cluster or host %s",
+                         options->cluster ? options->cluster : "at all");
+    *ret_pool = compute->pool;
+    if (!options->resource_pool)
+        return NULL;
+    for (size_t i = 0; i < survey->pool_count; i++)
+        if (strcmp(survey->pools[i].name, options->resource_pool) == 0 &&
+            moref_same(survey->pools[i].owner, compute->ref)) {
+            *ret_pool = survey->pools[i].ref;
+            return NULL;
+        }
+    return error_new(ERR_NOT_FOUND, "%s has no resource pool %s", compute->name, options->resource_pool);
+}
+
+static struct error *choose_folder(const struct driver_session *session, const struct survey *survey,
+                                   struct moref *ret_folder)
+{
+    *ret_folder = session->vm_folder;
+    if (!session->options.folder)
+        return NULL;
+    for (size_t i = 0; i < survey->folder_count; i++)
+        if (strcmp(survey->folders[i].name, session->options.folder) == 0) {
+            *ret_folder = survey->folders[i].ref;
+            return NULL;
+        }
+    return error_new(ERR_NOT_FOUND, "the provider has no folder %s", session->options.folder);
+}
+
+static struct error *choose_network(const struct survey *survey, const char *name,
+                                    struct placement *placement)
+{
+    for (size_t i = 0; i < survey->network_count; i++)
+        if (!survey->networks[i].uplink && strcmp(survey->networks[i].name, name) == 0)
+            placement->network = &survey->networks[i];
+    if (!placement->network)
+        return error_new(ERR_NOT_FOUND, "the provider has no network %s", name);
+    for (size_t i = 0; i < survey->switch_count; i++)
+        if (moref_same(survey->switches[i].ref, placement->network->dvs))
+            placement->switch_uuid = survey->switches[i].uuid;
+    if (placement->network->portgroup && !placement->switch_uuid)
+        return error_new(ERR_UNAVAILABLE, "the provider does not tell the switch of the network %s", name);
+    return NULL;
+}
+
+static struct error *check_architecture(const struct survey *survey, const char *architecture)
+{
+    for (size_t i = 0; i < survey->host_count; i++)
+        if (survey->hosts[i].usable && strcmp(survey->hosts[i].architecture, architecture) == 0)
+            return NULL;
+    return error_new(ERR_NO_CAPACITY, "no usable host has the architecture %s", architecture);
+}
+
+static struct error *choose(const struct driver_session *session, const struct survey *survey,
+                            const struct driver_instance_spec *spec, struct placement *ret_placement)
+{
+    struct placement placement = {0};
+    TRY(check_architecture(survey, spec->architecture));
+    for (size_t i = 0; i < survey->image_count; i++)
+        if (strcmp(survey->images[i].name, spec->image) == 0)
+            placement.image = (struct moref){"VirtualMachine", survey->images[i].ref};
+    if (!placement.image.value)
+        return error_new(ERR_NOT_FOUND, "the provider has no template %s", spec->image);
+    TRY(choose_pool(session, survey, &placement.pool));
+    TRY(choose_folder(session, survey, &placement.folder));
+    const struct survey_datastore *datastore;
+    TRY(survey_datastore_for(session, survey, spec->high_performance, spec->system_disk_gb, &datastore));
+    placement.datastore = datastore->ref;
+    TRY(choose_network(survey, spec->network, &placement));
+    *ret_placement = placement;
+    return NULL;
+}
+
+static void put_option(struct xml_request *request, const char *key, const char *value)
+{
+    xml_open_as(request, "extraConfig", "OptionValue");
+    xml_put(request, "key", key);
+    xml_open_as(request, "value", "xsd:string");
+    if (!request->failed && xmlTextWriterWriteString(request->writer, (const xmlChar *)value) < 0)
+        request->failed = true;
+    xml_close(request);
+    xml_close(request);
+}
+
+/* For cloud-init's VMware data source. */
+static void put_user_data(struct xml_request *request, struct arena *arena, const char *user_data)
+{
+    size_t length = strlen(user_data);
+    unsigned char *text = arena_alloc(arena, (length + 2) / 3 * 4 + 1);
+    EVP_EncodeBlock(text, (const unsigned char *)user_data, (int)length);
+    put_option(request, "guestinfo.userdata", (const char *)text);
+    put_option(request, "guestinfo.userdata.encoding", "base64");
+}
+
+static void put_config(struct xml_request *request, struct arena *arena,
+                       const struct driver_instance_spec *spec)
+{
+    xml_open(request, "config");
+    xml_put(request, "instanceUuid", spec->id);
+    xml_put_number(request, "numCPUs", spec->vcpu);
+    xml_put_number(request, "numCoresPerSocket", 1);
+    xml_put_number(request, "memoryMB", (int64_t)spec->memory_mb);
+    xml_put_bool(request, "memoryHotAddEnabled", true);
+    xml_put_bool(request, "cpuHotAddEnabled", true);
+    put_option(request, MACHINE_STAMP, spec->id);
+    if (spec->user_data)
+        put_user_data(request, arena, spec->user_data);
+    xml_close(request);
+}
+
+static struct error *clone_template(struct driver_session *session, const struct driver_call *call,
+                                    const struct driver_instance_spec *spec,
+                                    const struct placement *placement, struct moref *ret_ref)
+{
+    XML_REQUEST_AUTO struct xml_request request;
+    xml_request_begin(&request, "CloneVM_Task", placement->image);
+    xml_put_ref(&request, "folder", placement->folder);
+    xml_put(&request, "name", arena_printf(call->arena, "%s-%.*s", spec->name, NAME_ID_DIGITS, spec->id));
+    xml_open(&request, "spec");
+    xml_open(&request, "location");
+    xml_put_ref(&request, "datastore", placement->datastore);
+    xml_put_ref(&request, "pool", placement->pool);
+    xml_close(&request);
+    xml_put_bool(&request, "template", false);
+    put_config(&request, call->arena, spec);
+    xml_put_bool(&request, "powerOn", false);
+    xml_close(&request);
+    SESSION_ANSWER_AUTO struct session_answer answer = {0};
+    const xmlNode *result = NULL;
+    TRY(task_run(session, call, &request, "clone the template", &answer, &result));
+    *ret_ref = moref_read(call->arena, result);
+    if (!ret_ref->value)
+        return error_new(ERR_UNAVAILABLE, "the provider does not name the clone that it made");
+    return NULL;
+}
+
+static void put_network(struct xml_request *request, const struct placement *placement)
+{
+    const struct survey_network *network = placement->network;
+    if (network->portgroup) {
+        xml_open_as(request, "backing", "VirtualEthernetCardDistributedVirtualPortBackingInfo");
+        xml_open(request, "port");
+        xml_put(request, "switchUuid", placement->switch_uuid);
+        xml_put(request, "portgroupKey", network->portgroup);
+        xml_close(request);
+    } else if (network->opaque_id) {
+        xml_open_as(request, "backing", "VirtualEthernetCardOpaqueNetworkBackingInfo");
+        xml_put(request, "opaqueNetworkId", network->opaque_id);
+        xml_put(request, "opaqueNetworkType", network->opaque_type);
+    } else {
+        xml_open_as(request, "backing", "VirtualEthernetCardNetworkBackingInfo");
+        xml_put(request, "deviceName", network->name);
+        xml_put_ref(request, "network", network->ref);
+    }
+    xml_close(request);
+}
+
+/* The machine's first card on the wanted network; a card when it has none. */
+static void put_card(struct xml_request *request, const struct machine *machine,
+                     const struct placement *placement)
+{
+    const struct machine_card *card = machine->card_count ? &machine->cards[0] : NULL;
+    xml_open(request, "deviceChange");
+    xml_put(request, "operation", card ? "edit" : "add");
+    xml_open_as(request, "device", card ? card->type : "VirtualVmxnet3");
+    xml_put_number(request, "key", card ? card->key : -1);
+    if (card) {
+        xml_open_as(request, "deviceInfo", "Description");
+        xml_put(request, "label", card->label ? card->label : "");
+        xml_put(request, "summary", "");
+        xml_close(request);
+    }
+    put_network(request, placement);
+    xml_open(request, "connectable");
+    xml_put_bool(request, "startConnected", true);
+    xml_put_bool(request, "allowGuestControl", true);
+    xml_put_bool(request, "connected", false);
+    xml_close(request);
+    if (card) {
+        xml_put_number(request, "controllerKey", card->controller);
+        xml_put_number(request, "unitNumber", card->unit);
+    }
+    xml_close(request);
+    xml_close(request);
+}
+
+static bool on_network(const struct machine *machine, const struct survey_network *network)
+{
+    if (!machine->card_count)
+        return false;
+    const struct machine_card *card = &machine->cards[0];
+    const char *has = network->portgroup   ? card->portgroup
+                      : network->opaque_id ? card->opaque
+                                           : card->network;
+    const char *wants = network->portgroup   ? network->portgroup
+                        : network->opaque_id ? network->opaque_id
+                                             : network->name;
+    return has && strcmp(has, wants) == 0;
+}
+
+/* Brings a machine that is off to what is wanted, in one change; none when nothing differs. */
+static struct error *fit(struct driver_session *session, const struct driver_call *call,
+                         const struct driver_instance_spec *spec, const struct placement *placement,
+                         const struct machine *machine)
+{
+    if (!machine->disk_count)
+        return error_new(ERR_INVALID, "the template %s has no disk", spec->image);
+    struct machine_disk disk = machine->disks[0];
+    int64_t wanted_kb = spec->system_disk_gb * KB_PER_GB;
+    if (disk.capacity_kb > wanted_kb)
+        return error_new(ERR_INVALID, "the template %s has a disk of %lld GB, more than the %u GB wanted",
+                         spec->image, (long long)((disk.capacity_kb + KB_PER_GB - 1) / KB_PER_GB),
+                         spec->system_disk_gb);
+    bool hardware = machine->instance.vcpu != spec->vcpu || machine->instance.memory_mb != spec->memory_mb ||
+                    !machine->cpu_hot || !machine->memory_hot;
+    bool grow = disk.capacity_kb < wanted_kb, move = !on_network(machine, placement->network);
+    if (!hardware && !grow && !move)
+        return NULL;
+    XML_REQUEST_AUTO struct xml_request request;
+    xml_request_begin(&request, "ReconfigVM_Task", machine->ref);
+    xml_open(&request, "spec");
+    if (hardware) {
+        xml_put_number(&request, "numCPUs", spec->vcpu);
+        xml_put_number(&request, "numCoresPerSocket", 1);
+        xml_put_number(&request, "memoryMB", (int64_t)spec->memory_mb);
+        xml_put_bool(&request, "memoryHotAddEnabled", true);
+        xml_put_bool(&request, "cpuHotAddEnabled", true);
+    }
+    if (grow) {
+        disk.capacity_kb = wanted_kb;
+        disk_change(&request, "edit", &disk);
+    }
+    if (move)
+        put_card(&request, machine, placement);
+    xml_close(&request);
+    return task_do(session, call, &request, "fit the hardware");
+}
+
+static struct error *power_on(struct driver_session *session, const struct driver_call *call,
+                              const struct machine *machine)
+{
+    XML_REQUEST_AUTO struct xml_request request;
+    xml_request_begin(&request, "PowerOnVM_Task", machine->ref);
+    return task_do(session, call, &request, "power on");
+}
+
+/* A failure that a repeat would meet again. */
+static bool lasting(const struct error *error)
+{
+    switch (error_code(error)) {
+    case ERR_INVALID:
+    case ERR_DENIED:
+    case ERR_NO_CAPACITY:
+    case ERR_UNSUPPORTED:
+    case ERR_NOT_FOUND:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void remove_half(struct driver_session *session, const struct driver_call *call,
+                        const struct machine *machine)
+{
+    XML_REQUEST_AUTO struct xml_request request;
+    xml_request_begin(&request, "Destroy_Task", machine->ref);
+    /* If this fails too the broker's own clean-up meets the stamped machine again. */
+    error_ignore(task_do(session, call, &request, "remove the half-made machine"));
+}
+
+static struct error *finish(struct driver_session *session, const struct driver_call *call,
+                            const struct driver_instance_spec *spec, const struct placement *placement,
+                            struct machine *machine)
+{
+    if (machine->instance.power == DRIVER_POWER_ON)
+        return NULL;
+    struct error *error = fit(session, call, spec, placement, machine);
+    if (!error)
+        error = power_on(session, call, machine);
+    if (error && lasting(error))
+        remove_half(session, call, machine);
+    TRY(error);
+    return machine_read(session, call, machine->ref, machine);
+}
+
+static struct error *create_once(struct driver_session *session, const struct driver_call *call,
+                                 const struct driver_instance_spec *spec, struct machine *machine)
+{
+    struct driver_key key = {spec->id, NULL};
+    struct error *error = machine_find(session, call, &key, machine);
+    if (!error && machine->instance.power == DRIVER_POWER_ON)
+        return NULL;
+    bool found = !error;
+    if (error && error_code(error) != ERR_NOT_FOUND)
+        return error;
+    error_free(error);
+    struct survey survey;
+    struct placement placement;
+    TRY(survey_take(session, call, 0, &survey));
+    TRY(choose(session, &survey, spec, &placement));
+    if (!found) {
+        struct moref ref = {0};
+        TRY(clone_template(session, call, spec, &placement, &ref));
+        TRY(machine_read(session, call, ref, machine));
+    }
+    return finish(session, call, spec, &placement, machine);
+}
+
+struct error *instance_create(struct driver_session *session, const struct driver_call *call,
+                              const struct driver_instance_spec *spec, struct driver_instance *ret_instance)
+{
+    if (spec->user_data && strlen(spec->user_data) > USER_DATA_MAX)
+        return error_new(ERR_INVALID, "user data is over %u bytes", USER_DATA_MAX);
+    for (int attempt = 1;;) {
+        struct machine machine;
+        struct error *error = create_once(session, call, spec, &machine);
+        if (!error) {
+            *ret_instance = machine.instance;
+            return NULL;
+        }
+        if (error_code(error) == ERR_EXISTS && session->fault == FAULT_DUPLICATE_NAME)
+            /* The name holds the id: an earlier clone of ours is still under way and has no stamp to be found
+             * by. */
+            return error_recode(error, ERR_BUSY, "an earlier attempt is still being made");
+        if (!session_again(session, &error, &attempt))
+            return error_wrap(error, "could not create the instance %s", spec->name);
+    }
+}

@@ -1,0 +1,59 @@
+/* The vmware driver's table and the small operations; the others are in the files of their nouns (README.md).
+ */
+#include "drivers/vmware/vmware.h"
+
+#include "drivers/driver.h"
+#include "drivers/vmware/create.h"
+#include "drivers/vmware/instance.h"
+#include "drivers/vmware/inventory.h"
+#include "drivers/vmware/session.h"
+#include "drivers/vmware/volume.h"
+#include "drivers/vmware/watch.h"
+
+static struct error *vmware_ping(struct driver_session *session, const struct driver_call *call)
+{
+    XML_REQUEST_AUTO struct xml_request request;
+    xml_request_begin(&request, "CurrentTime", (struct moref){"ServiceInstance", "ServiceInstance"});
+    return session_do(session, call, &request);
+}
+
+static struct error *vmware_about(struct driver_session *session, const struct driver_call *call,
+                                  struct driver_about *ret_about)
+{
+    ret_about->product = arena_strdup(call->arena, session->product);
+    ret_about->identity = arena_strdup(call->arena, session->identity);
+    return NULL;
+}
+
+const struct driver vmware_driver = {
+    .abi = DRIVER_ABI,
+    .name = "vmware",
+    .summary = "VMware vCenter or ESXi by the vSphere Web Services API",
+    .capabilities =
+        DRIVER_CAN_VOLUMES | DRIVER_CAN_WATCH | DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED,
+    .max_sessions = 8,
+
+    .open = session_open,
+    .close = session_close,
+    .ping = vmware_ping,
+    .about = vmware_about,
+    .inventory = inventory_take,
+    .capacity = inventory_capacity,
+
+    .instance_find = instance_find,
+    .instance_create = instance_create,
+    .instance_start = instance_start,
+    .instance_stop = instance_stop,
+    .instance_reboot = instance_reboot,
+    .instance_resize = instance_resize,
+    .instance_delete = instance_delete,
+
+    .volume_find = volume_find,
+    .volume_create = volume_create,
+    .volume_attach = volume_attach,
+    .volume_detach = volume_detach,
+    .volume_resize = volume_resize,
+    .volume_delete = volume_delete,
+
+    .watch = watch_changes,
+};
