@@ -57,8 +57,8 @@ struct gate_limits {
 struct error *gate_new(const struct driver *driver, const struct driver_endpoint *endpoint,
                        const struct gate_limits *limits, struct gate **ret_gate) ERROR_MUST_USE;
 /* Closes the sessions. No call may be running or start any more. Waits for the drivers' bounded close; hung
- * sessions get `grace_us` and are then left to end on their own (their memory is freed when they do). Accepts
- * NULL. */
+ * sessions get 2 × `grace_us` and are then left to end on their own (their memory is freed when they do).
+ * Accepts NULL. */
 void gate_free(struct gate *gate);
 
 const struct driver *gate_driver(const struct gate *gate);

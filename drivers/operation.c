@@ -1,0 +1,84 @@
+/* The operations of the driver contract as data; see operation.h. */
+#include "drivers/operation.h"
+
+#include <stdlib.h>
+
+/* One line for each: how the arguments of a task become those of the driver's function. */
+#define RUN(op, ...)                                                                           \
+    static struct error *run_##op(const struct driver *driver, struct driver_session *session, \
+                                  const struct driver_call *call, struct task *task)           \
+    {                                                                                          \
+        return driver->op(session, call __VA_OPT__(, ) __VA_ARGS__);                           \
+    }
+
+RUN(ping)
+RUN(about, &task->about)
+RUN(inventory, &task->inventory)
+RUN(capacity, &task->capacity)
+RUN(instance_find, &task->instance, &task->made_instance)
+RUN(instance_create, &task->instance_spec, &task->made_instance)
+RUN(instance_start, &task->instance)
+RUN(instance_stop, &task->instance, task->grace_us)
+RUN(instance_reboot, &task->instance)
+RUN(instance_resize, &task->instance, task->vcpu, task->memory_mb)
+RUN(instance_delete, &task->instance)
+RUN(instance_console, &task->instance, task->limit, &task->text, &task->length)
+RUN(volume_find, &task->volume, &task->made_volume)
+RUN(volume_create, &task->volume_spec, &task->made_volume)
+RUN(volume_attach, &task->volume, &task->instance)
+RUN(volume_detach, &task->volume, &task->instance)
+RUN(volume_resize, &task->volume, task->size_gb)
+RUN(volume_delete, &task->volume)
+RUN(watch, &task->changes, &task->change_count)
+
+#define OPERATION(op, ...) const struct operation operation_##op = {.name = #op, .run = run_##op, __VA_ARGS__}
+#define VOLUMES .capability = DRIVER_CAN_VOLUMES, .capability_name = "volumes"
+
+OPERATION(ping, .repeatable = true, .quiet = true);
+OPERATION(about, .repeatable = true, .check = promise_about);
+OPERATION(inventory, .repeatable = true, .check = promise_inventory);
+OPERATION(capacity, .repeatable = true, .check = promise_capacity);
+OPERATION(instance_find, .repeatable = true, .check = promise_instance_found);
+OPERATION(instance_create, .repeatable = true, .check = promise_instance_created);
+OPERATION(instance_start, .repeatable = true);
+OPERATION(instance_stop, .repeatable = true);
+OPERATION(instance_reboot, .repeatable = false); /* a second one would cut the guest's start short */
+OPERATION(instance_resize, .repeatable = true);
+OPERATION(instance_delete, .repeatable = true);
+OPERATION(instance_console, .repeatable = true, .check = promise_console, .capability = DRIVER_CAN_CONSOLE,
+          .capability_name = "console");
+OPERATION(volume_find, .repeatable = true, .check = promise_volume_found, VOLUMES);
+OPERATION(volume_create, .repeatable = true, .check = promise_volume_created, VOLUMES);
+OPERATION(volume_attach, .repeatable = true, VOLUMES);
+OPERATION(volume_detach, .repeatable = true, VOLUMES);
+OPERATION(volume_resize, .repeatable = true, VOLUMES);
+OPERATION(volume_delete, .repeatable = true, VOLUMES);
+/* Its ERR_UNAVAILABLE means "changes may have been missed", which the caller has to hear. */
+OPERATION(watch, .repeatable = false, .quiet = true, .check = promise_watch, .capability = DRIVER_CAN_WATCH,
+          .capability_name = "watch");
+
+struct task *task_new(const struct operation *operation)
+{
+    struct task *task = xcalloc(1, sizeof *task);
+    task->operation = operation;
+    task->arena = arena_new();
+    return task;
+}
+
+void task_free(struct task *task)
+{
+    if (!task)
+        return;
+    arena_free(task->arena);
+    free(task);
+}
+
+const char *task_object(const struct task *task)
+{
+    const char *const candidates[] = {task->volume.id, task->instance.id, task->instance_spec.id,
+                                      task->volume_spec.id};
+    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
+        if (candidates[i])
+            return candidates[i];
+    return NULL;
+}
