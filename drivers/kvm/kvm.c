@@ -1,0 +1,37 @@
+/* The table of the driver `kvm`; the operations are in the files named after their nouns. */
+#include "drivers/kvm/kvm.h"
+
+#include "drivers/kvm/instance.h"
+#include "drivers/kvm/inventory.h"
+#include "drivers/kvm/session.h"
+#include "drivers/kvm/volume.h"
+
+const struct driver kvm_driver = {
+    .abi = DRIVER_ABI,
+    .name = "kvm",
+    .summary = "QEMU/KVM hosts through libvirt",
+    .capabilities = DRIVER_CAN_VOLUMES | DRIVER_CAN_CONSOLE | DRIVER_CAN_WATCH | DRIVER_CAN_ATTACH_RUNNING |
+                    DRIVER_CAN_GROW_ATTACHED,
+    .max_sessions = 8,
+    .open = kvm_open,
+    .close = kvm_close,
+    .ping = kvm_ping,
+    .about = kvm_about,
+    .inventory = kvm_inventory,
+    .capacity = kvm_capacity,
+    .instance_find = kvm_instance_find,
+    .instance_create = kvm_instance_create,
+    .instance_start = kvm_instance_start,
+    .instance_stop = kvm_instance_stop,
+    .instance_reboot = kvm_instance_reboot,
+    .instance_resize = kvm_instance_resize,
+    .instance_delete = kvm_instance_delete,
+    .instance_console = kvm_instance_console,
+    .volume_find = kvm_volume_find,
+    .volume_create = kvm_volume_create,
+    .volume_attach = kvm_volume_attach,
+    .volume_detach = kvm_volume_detach,
+    .volume_resize = kvm_volume_resize,
+    .volume_delete = kvm_volume_delete,
+    .watch = kvm_watch,
+};

@@ -1,0 +1,183 @@
+/* Opening and closing of a session, its options, and the point between two steps of an operation. */
+#include "drivers/kvm/session.h"
+
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/base/json.h"
+#include "broker/base/moment.h"
+#include "drivers/kvm/events.h"
+#include "drivers/kvm/fault.h"
+#include "drivers/kvm/host.h"
+
+#define KEEPALIVE_COUNT 3 /* unanswered probes that end a connection */
+
+static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
+static const char *const clones[] = {"backing", "copy", NULL};
+
+static const struct json_member option_members[] = {
+    {JSON_MEMBER(struct kvm_options, standard_pool), .want = JSON_WANT_TEXT, .min = 1, .max = 255},
+    {JSON_MEMBER(struct kvm_options, high_pool), .want = JSON_WANT_TEXT, .min = 1, .max = 255},
+    {JSON_MEMBER(struct kvm_options, image_pool), .want = JSON_WANT_TEXT, .min = 1, .max = 255},
+    {JSON_MEMBER(struct kvm_options, accel), .want = JSON_WANT_CHOICE, .choices = accels},
+    {JSON_MEMBER(struct kvm_options, clone), .want = JSON_WANT_CHOICE, .choices = clones},
+    {JSON_MEMBER(struct kvm_options, disk_overcommit), .want = JSON_WANT_INT, .min = 100, .max = 1000},
+    {JSON_MEMBER(struct kvm_options, memory_reserve_mb), .want = JSON_WANT_INT, .min = 0, .max = 1048576},
+};
+
+static const struct json_spec option_spec = JSON_SPEC(struct kvm_options, option_members);
+
+struct error *kvm_options_read(struct arena *arena, const json_t *json, struct kvm_options *ret_options)
+{
+    struct kvm_options options = {.standard_pool = "standard",
+                                  .high_pool = "high",
+                                  .image_pool = "images",
+                                  .accel = "auto",
+                                  .clone = "backing",
+                                  .disk_overcommit = 100,
+                                  .memory_reserve_mb = 512};
+    if (json)
+        TRY_DOING(json_read(arena, json, &option_spec, &options), "the endpoint's options are wrong");
+    if (strcmp(options.standard_pool, options.high_pool) == 0 ||
+        strcmp(options.standard_pool, options.image_pool) == 0 ||
+        strcmp(options.high_pool, options.image_pool) == 0)
+        return error_member("/standard_pool", "the three pools must be different ones");
+    options.standard_pool = arena_strdup(arena, options.standard_pool);
+    options.high_pool = arena_strdup(arena, options.high_pool);
+    options.image_pool = arena_strdup(arena, options.image_pool);
+    *ret_options = options;
+    return NULL;
+}
+
+struct error *kvm_step(const struct driver_call *call, int percent, const char *step)
+{
+    if (moment_monotonic() >= call->deadline_us)
+        return error_new(ERR_TIMEOUT, "out of time before: %s", step);
+    if (call->progress && !call->progress(call->context, percent, step))
+        return error_new(ERR_CANCELLED, "cancelled before: %s", step);
+    return NULL;
+}
+
+static int give_credentials(virConnectCredentialPtr credentials, unsigned count, void *context)
+{
+    const struct driver_endpoint *endpoint = context;
+    for (unsigned i = 0; i < count; i++) {
+        const char *answer = NULL;
+        if (credentials[i].type == VIR_CRED_AUTHNAME || credentials[i].type == VIR_CRED_USERNAME)
+            answer = endpoint->username;
+        else if (credentials[i].type == VIR_CRED_PASSPHRASE || credentials[i].type == VIR_CRED_NOECHOPROMPT)
+            answer = endpoint->password;
+        if (!answer)
+            return -1;
+        credentials[i].result = xstrdup(answer); /* libvirt frees it */
+        credentials[i].resultlen = (unsigned)strlen(answer);
+    }
+    return 0;
+}
+
+/* libvirt reads certificates from a folder named in the URL alone, and can be told there not to verify. */
+static struct error *check_endpoint(const struct driver_endpoint *endpoint)
+{
+    if (strncmp(endpoint->url, "qemu", 4) != 0 || (endpoint->url[4] != ':' && endpoint->url[4] != '+'))
+        return error_new(ERR_INVALID, "a KVM endpoint's URL starts with \"qemu:\" or \"qemu+TRANSPORT:\"");
+    if (endpoint->ca_file || endpoint->fingerprint)
+        return error_new(ERR_UNSUPPORTED,
+                         "libvirt takes its certificates from the folder that pkipath= in the URL "
+                         "names; it knows no CA file or fingerprint");
+    if (strstr(endpoint->url, "no_verify=") || strstr(endpoint->url, "command="))
+        return error_new(ERR_DENIED, "no_verify= and command= are not allowed in a KVM endpoint's URL");
+    if (strstr(endpoint->url, "qemu+tcp:"))
+        return error_new(ERR_DENIED, "qemu+tcp is not encrypted: use qemu+tls or qemu+ssh");
+    return NULL;
+}
+
+static struct error *connect_to(const struct driver_endpoint *endpoint, virConnectPtr *ret_connection)
+{
+    int types[] = {VIR_CRED_AUTHNAME, VIR_CRED_USERNAME, VIR_CRED_PASSPHRASE, VIR_CRED_NOECHOPROMPT};
+    struct driver_endpoint given = *endpoint;
+    virConnectAuth auth = {.credtype = types,
+                           .ncredtype = sizeof types / sizeof *types,
+                           .cb = give_credentials,
+                           .cbdata = &given};
+    virConnectPtr connection = virConnectOpenAuth(endpoint->url, &auth, 0);
+    if (!connection) {
+        struct error *error = kvm_fault(NULL, "could not connect");
+        if (error_code(error) == ERR_INTERNAL || error_code(error) == ERR_INVALID)
+            error = error_recode(error, ERR_UNAVAILABLE, "libvirt is not to be reached");
+        return error;
+    }
+    int64_t seconds = endpoint->timeout_us / MOMENT_SECOND / KEEPALIVE_COUNT;
+    if (virConnectSetKeepAlive(connection,
+                               seconds < 1    ? 1
+                               : seconds > 60 ? 60
+                                              : (int)seconds,
+                               KEEPALIVE_COUNT) < 0) {
+        struct error *error = kvm_fault(connection, "could not keep the connection under watch");
+        (void)virConnectClose(connection);
+        return error;
+    }
+    *ret_connection = connection;
+    return NULL;
+}
+
+struct error *kvm_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
+                       struct driver_session **ret_session)
+{
+    TRY(check_endpoint(endpoint));
+    TRY(kvm_events_loop());
+    struct arena *arena = arena_new();
+    struct driver_session *session = arena_alloc(arena, sizeof *session);
+    session->arena = arena;
+    struct error *error = kvm_options_read(arena, endpoint->options, &session->options);
+    if (!error)
+        error = kvm_step(call, 0, "connect");
+    if (!error)
+        error = connect_to(endpoint, &session->connection);
+    if (!error)
+        error = kvm_events_new(session->connection, &session->events);
+    if (!error)
+        error = kvm_step(call, 50, "read capabilities");
+    if (!error)
+        error = kvm_host_read(session, &session->host);
+    if (error) {
+        kvm_close(session);
+        return error;
+    }
+    *ret_session = session;
+    return NULL;
+}
+
+void kvm_close(struct driver_session *session)
+{
+    if (!session)
+        return;
+    kvm_events_free(session->events);
+    if (session->connection)
+        (void)virConnectClose(session->connection);
+    arena_free(session->arena);
+}
+
+struct error *kvm_ping(struct driver_session *session, const struct driver_call *call)
+{
+    TRY(kvm_step(call, 0, "ask for the version"));
+    unsigned long version;
+    if (virConnectGetLibVersion(session->connection, &version) < 0)
+        return kvm_fault(session->connection, "no answer");
+    return NULL;
+}
+
+struct error *kvm_about(struct driver_session *session, const struct driver_call *call,
+                        struct driver_about *ret_about)
+{
+    TRY(kvm_step(call, 0, "ask for versions"));
+    unsigned long libvirt, qemu;
+    if (virConnectGetLibVersion(session->connection, &libvirt) < 0 ||
+        virConnectGetVersion(session->connection, &qemu) < 0)
+        return kvm_fault(session->connection, "could not ask for versions");
+    ret_about->product =
+        arena_printf(call->arena, "libvirt %lu.%lu.%lu / QEMU %lu.%lu.%lu", libvirt / 1000000,
+                     libvirt / 1000 % 1000, libvirt % 1000, qemu / 1000000, qemu / 1000 % 1000, qemu % 1000);
+    ret_about->identity = arena_strdup(call->arena, session->host.uuid);
+    return NULL;
+}

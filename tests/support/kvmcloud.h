@@ -1,0 +1,29 @@
+/* contrib/kvmcloud as a child of a test: a private libvirtd with pools, networks and the tiny guest's image,
+ * in a temporary folder. It dies with the test. */
+#ifndef TESTS_SUPPORT_KVMCLOUD_H
+#define TESTS_SUPPORT_KVMCLOUD_H
+
+#include "drivers/driver.h"
+
+struct kvmcloud;
+
+#define KVMCLOUD_IMAGE "yunqiao-guest" /* 64 MB */
+#define KVMCLOUD_NETWORK "extranet"
+
+/* The first one on a machine builds the guest's image and tries KVM. Ends the test as skipped (77) when it is
+ * not run as root; aborts when the cloud does not come up. */
+struct kvmcloud *kvmcloud_start(void);
+/* Ends daemon and guests, and removes the folder. NULL is fine. */
+void kvmcloud_stop(struct kvmcloud *cloud);
+
+const char *kvmcloud_url(const struct kvmcloud *cloud);
+const char *kvmcloud_folder(const struct kvmcloud *cloud);
+/* With the option `accel` as this machine needs it; borrowed. 10 seconds for a round trip. */
+struct driver_endpoint kvmcloud_endpoint(const struct kvmcloud *cloud);
+/* "crash", "freeze", "thaw"; aborts when it fails. */
+void kvmcloud_command(const struct kvmcloud *cloud, const char *command);
+/* virsh on this cloud with further arguments, NULL-ended: the driver's other pair of eyes. Gives its exit
+ * status; its output goes to `output` (cut at `size`) unless that is NULL. */
+int kvmcloud_virsh(const struct kvmcloud *cloud, char *output, size_t size, const char *const *arguments);
+
+#endif
