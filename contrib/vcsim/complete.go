@@ -33,6 +33,15 @@ var completions = map[string]completion{
 	"SearchDatastoreSubFolders_Task": {searchTellsSize},
 }
 
+// tagUplinks marks the port groups of the switches' uplinks as vCenter does; they are not for machines.
+func tagUplinks() {
+	for _, entity := range simulator.Map.All("DistributedVirtualPortgroup") {
+		if group, ok := entity.(*simulator.DistributedVirtualPortgroup); ok && strings.Contains(group.Name, "-DVUplinks") {
+			group.Tag = []types.Tag{{Key: "SYSTEM/DVS.UPLINKPG"}}
+		}
+	}
+}
+
 func answeredTask(answer []byte) *simulator.Task {
 	match := taskPattern.FindSubmatch(answer)
 	if match == nil {

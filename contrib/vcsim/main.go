@@ -231,6 +231,7 @@ func run(s *settings) error {
 		root := simulator.Map.Get(vim25.ServiceInstance).(*simulator.ServiceInstance)
 		root.Content.About.InstanceUuid = s.instanceUUID
 	}
+	tagUplinks()
 	installCollector(s.pageMax, s.taskLatency)
 
 	certificate, err := s.certificate()

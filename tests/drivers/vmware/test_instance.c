@@ -2,6 +2,8 @@
  * nothing, and an outcome that got lost on the way is found out. */
 #include "tests/drivers/vmware/fixture.h"
 
+#include "drivers/vmware/machine.h"
+
 static int setup(void **state)
 {
     fixture_start((const char *const[]){"-vm", "2", NULL});
@@ -58,6 +60,32 @@ static void created_as_asked(void **state)
     assert_int_equal(instance_count(), before + 1);
     delete (ID_A);
     assert_int_equal(instance_count(), before);
+    delete (ID_A);
+}
+
+/* What the clone must not simply inherit from the template. */
+static void hardware_is_fitted(void **state)
+{
+    struct driver_instance_spec spec = spec_of(ID_A, "fit");
+    struct driver_instance instance;
+    struct machine machine;
+    struct driver_key key = key_of(ID_A);
+    spec.user_data = "#cloud-config\n";
+    OK(vmware->instance_create(session, &call, &spec, &instance));
+    OK(machine_find(session, &call, &key, &machine));
+    assert_int_equal(machine.disk_count, 1);
+    assert_int_equal(machine.disks[0].capacity_kb, INT64_C(10) << 20);
+    assert_non_null(strstr(machine.disks[0].file, "fit-018f3b5e/"));
+    assert_int_equal(machine.card_count, 1);
+    assert_string_equal(machine.cards[0].network, "VM Network");
+    assert_true(machine.cpu_hot && machine.memory_hot);
+    delete (ID_A);
+    spec.network = "DC0_DVPG0";
+    spec.user_data = NULL;
+    OK(vmware->instance_create(session, &call, &spec, &instance));
+    OK(machine_find(session, &call, &key, &machine));
+    assert_int_equal(machine.card_count, 1);
+    assert_non_null(machine.cards[0].portgroup);
     delete (ID_A);
 }
 
@@ -172,15 +200,6 @@ static void what_cannot_be_is_refused(void **state)
     assert_int_equal(instance_count(), before); /* and what was made of it is gone */
 }
 
-static void a_network_of_a_switch(void **state)
-{
-    struct driver_instance_spec spec = spec_of(ID_A, "dv");
-    spec.network = "DC0_DVPG0";
-    struct driver_instance instance;
-    OK(vmware->instance_create(session, &call, &spec, &instance));
-    delete (ID_A);
-}
-
 static void lost_answers_are_found_out(void **state)
 {
     static const char *const steps[] = {"CloneVM_Task", "ReconfigVM_Task", "PowerOnVM_Task"};
@@ -235,7 +254,7 @@ int main(void)
         TEST(resized),
         TEST(gone_is_told),
         TEST(what_cannot_be_is_refused),
-        TEST(a_network_of_a_switch),
+        TEST(hardware_is_fitted),
         TEST(lost_answers_are_found_out),
         TEST(half_made_is_finished),
         TEST(a_lasting_failure_leaves_nothing),
