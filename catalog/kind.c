@@ -32,7 +32,7 @@ static const struct kind_member instance_members[] = {
      .required = true,
      .choices = architectures,
      .clause = "3.1.3"},
-    {.name = "image", .want = MEMBER_NAME, .required = true, .clause = "3.2.1.1"},
+    {.name = "image", .want = MEMBER_TEXT, .required = true, .max = 255, .clause = "3.2.1.1"},
     {.name = "zone", .want = MEMBER_NAME, .required = true, .clause = "2.3.2"},
     {.name = "system_disk_gb",
      .want = MEMBER_INT,
@@ -62,6 +62,7 @@ static const struct kind_member volume_members[] = {
      .choices = performances,
      .clause = "2.3.3"},
     {.name = "attach_to", .want = MEMBER_NAME, .clause = "3.2.1.4"},
+    {.name = "zone", .want = MEMBER_NAME, .clause = "2.3.2"},
 };
 
 static const struct kind_member address_members[] = {

@@ -1,0 +1,39 @@
+/* Endpoints: where a site's hypervisor manager is reached. Rows of broker/control/schema/3000_places.sql; the
+ * gates that speak to them live in fleet.h. */
+#ifndef BROKER_CONTROL_ENDPOINT_H
+#define BROKER_CONTROL_ENDPOINT_H
+
+#include "broker/base/moment.h"
+#include "broker/db/db.h"
+
+struct endpoint_new {
+    const char *id, *cloud, *site, *driver, *url, *username, *secret, *ca_file, *fingerprint;
+    const json_t *options;
+    int64_t timeout_ms;
+    bool enabled, enclave;
+};
+
+/* One row as the fleet needs it; text lives in the arena. */
+struct endpoint_row {
+    const char *id, *cloud, *site, *provider, *driver, *url, *username, *secret, *ca_file, *fingerprint;
+    json_t *options; /* held by the arena */
+    int64_t timeout_us, version;
+    bool enabled;
+};
+
+struct error *endpoint_insert(struct db *db, const struct endpoint_new *endpoint, moment now) ERROR_MUST_USE;
+/* Writes every member of `endpoint` but id, cloud, site, driver and enclave, which never change. */
+struct error *endpoint_update(struct db *db, const struct endpoint_new *endpoint, moment now) ERROR_MUST_USE;
+/* ERR_NOT_FOUND "no such endpoint". */
+struct error *endpoint_load(struct db *db, struct arena *arena, const char *id,
+                            struct endpoint_row *ret_row) ERROR_MUST_USE;
+/* Ids of all enabled endpoints whose last whole inventory is older than `before`, or was never. */
+struct error *endpoint_list_due(struct db *db, struct arena *arena, moment before, const char ***ret_ids,
+                                size_t *ret_count) ERROR_MUST_USE;
+/* After an inventory (error NULL) or a failed one. */
+struct error *endpoint_synced(struct db *db, const char *id, const json_t *about, const char *failure,
+                              moment now) ERROR_MUST_USE;
+
+extern const struct db_statement endpoint_select_one, endpoint_select_list;
+
+#endif

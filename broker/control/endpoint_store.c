@@ -1,0 +1,101 @@
+/* SQL of endpoints; see endpoint.h. */
+#include "broker/control/endpoint.h"
+
+#include "broker/base/json.h"
+
+const struct db_statement endpoint_select_one = {
+    "endpoint_select_one", "SELECT id, version, body, cloud_id FROM endpoint_view WHERE id = $1"};
+/* $3: clouds that the caller is bound to; $4: its provider. NULL: not bound. */
+const struct db_statement endpoint_select_list = {
+    "endpoint_select_list",
+    "SELECT e.id, e.version, e.body FROM endpoint_view e JOIN cloud c ON c.id = e.cloud_id"
+    " WHERE e.id > $1 AND ($3::text IS NULL OR e.cloud_id = $3) AND ($4::text IS NULL OR c.provider_id = $4)"
+    " ORDER BY e.id LIMIT $2"};
+
+static const struct db_statement insert_endpoint = {
+    "endpoint_insert", "INSERT INTO endpoint (id, cloud_id, site_id, driver, url, username, secret, ca_file, "
+                       "fingerprint, options,"
+                       " timeout_us, enabled, enclave, created_at, updated_at)"
+                       " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)"};
+static const struct db_statement update_endpoint = {
+    "endpoint_update",
+    "UPDATE endpoint SET url = $2, username = $3, secret = $4, ca_file = $5, fingerprint = $6, options = $7,"
+    " timeout_us = $8, enabled = $9, version = version + 1, updated_at = $10 WHERE id = $1"};
+static const struct db_statement select_row = {"endpoint_row",
+                                               "SELECT e.id, e.cloud_id, e.site_id, c.provider_id, e.driver, "
+                                               "e.url, e.username, e.secret, e.ca_file, e.fingerprint,"
+                                               " e.options, e.timeout_us, e.version, e.enabled FROM endpoint "
+                                               "e JOIN cloud c ON c.id = e.cloud_id WHERE e.id = $1"};
+static const struct db_statement select_due = {
+    "endpoint_due",
+    "SELECT id FROM endpoint WHERE enabled AND (synced_at IS NULL OR synced_at < $1) ORDER BY id"};
+static const struct db_statement update_synced = {
+    "endpoint_synced",
+    "UPDATE endpoint SET synced_at = CASE WHEN $3::text IS NULL THEN $4 ELSE synced_at END,"
+    " about = coalesce($2, about), sync_error = $3 WHERE id = $1"};
+
+struct error *endpoint_insert(struct db *db, const struct endpoint_new *e, moment now)
+{
+    struct error *error =
+        db_run(db, &insert_endpoint,
+               DB_VALUES(db_text(e->id), db_text(e->cloud), db_text(e->site), db_text(e->driver),
+                         db_text(e->url), db_text(e->username), db_text(e->secret), db_text(e->ca_file),
+                         db_text(e->fingerprint), db_json(e->options), db_int(e->timeout_ms * 1000),
+                         db_bool(e->enabled), db_bool(e->enclave), db_moment(now)),
+               NULL);
+    return error_wrap(error, "could not register endpoint \"%s\"", e->id);
+}
+
+struct error *endpoint_update(struct db *db, const struct endpoint_new *e, moment now)
+{
+    return db_run(db, &update_endpoint,
+                  DB_VALUES(db_text(e->id), db_text(e->url), db_text(e->username), db_text(e->secret),
+                            db_text(e->ca_file), db_text(e->fingerprint), db_json(e->options),
+                            db_int(e->timeout_ms * 1000), db_bool(e->enabled), db_moment(now)),
+                  NULL);
+}
+
+struct error *endpoint_load(struct db *db, struct arena *arena, const char *id, struct endpoint_row *ret_row)
+{
+    struct db_rows *rows;
+    TRY(db_query_one(db, &select_row, DB_VALUES(db_text(id)), "such endpoint", &rows));
+    (void)db_hold(arena, rows);
+    *ret_row = (struct endpoint_row){
+        .id = db_get_text(rows, 0, 0),
+        .cloud = db_get_text(rows, 0, 1),
+        .site = db_get_text(rows, 0, 2),
+        .provider = db_get_text(rows, 0, 3),
+        .driver = db_get_text(rows, 0, 4),
+        .url = db_get_text(rows, 0, 5),
+        .username = db_get_text(rows, 0, 6),
+        .secret = db_get_text(rows, 0, 7),
+        .ca_file = db_get_text(rows, 0, 8),
+        .fingerprint = db_get_text(rows, 0, 9),
+        .options = json_hold(arena, db_get_json(rows, 0, 10)),
+        .timeout_us = db_get_int(rows, 0, 11),
+        .version = db_get_int(rows, 0, 12),
+        .enabled = db_get_bool(rows, 0, 13),
+    };
+    return NULL;
+}
+
+struct error *endpoint_list_due(struct db *db, struct arena *arena, moment before, const char ***ret_ids,
+                                size_t *ret_count)
+{
+    struct db_rows *rows;
+    TRY(db_query(db, &select_due, DB_VALUES(db_moment(before)), &rows));
+    (void)db_hold(arena, rows);
+    const char **ids = arena_array(arena, db_count(rows), sizeof *ids);
+    for (size_t i = 0; i < db_count(rows); i++)
+        ids[i] = db_get_text(rows, i, 0);
+    *ret_ids = ids;
+    *ret_count = db_count(rows);
+    return NULL;
+}
+
+struct error *endpoint_synced(struct db *db, const char *id, const json_t *about, const char *failure,
+                              moment now)
+{
+    return db_run(db, &update_synced,
+                  DB_VALUES(db_text(id), db_json(about), db_text(failure), db_moment(now)), NULL);
+}

@@ -1,0 +1,71 @@
+/* Beginning an operation on a resource; see operate.h. */
+#include "broker/control/operate.h"
+
+#include <string.h>
+
+#include "broker/base/id.h"
+#include "broker/control/operation.h"
+#include "broker/control/quota.h"
+
+const char *verb_name(enum verb verb)
+{
+    static const char *const names[] = {
+#define X(symbol, name) [symbol] = name,
+        OPERATE_VERBS(X)
+#undef X
+    };
+    return names[verb];
+}
+
+struct error *verb_parse(const char *name, enum verb *ret_verb)
+{
+    for (int i = 0; i < VERB_COUNT; i++) {
+        if (!strcmp(name, verb_name(i))) {
+            *ret_verb = i;
+            return NULL;
+        }
+    }
+    return error_new(ERR_INVALID, "\"%s\" is not something that can be done to a resource", name);
+}
+
+/* What growing takes is taken now, so that a later failure cannot be for lack of room; what shrinking gives
+ * back is given back when it is done (operate_job.c). */
+static struct error *take_growth(struct db *db, const struct resource *resource, const json_t *spec)
+{
+    struct demand growth = {0};
+    demand_add(&growth, resource->kind, spec, 1);
+    demand_add(&growth, resource->kind, resource->spec, -1);
+    for (int i = 0; i < METRIC_COUNT; i++)
+        if (growth.amount[i] < 0)
+            growth.amount[i] = 0;
+    TRY(quota_take(db, resource->unit, resource->cloud, &growth));
+    return capacity_take(db, resource->cloud, resource->endpoint, &growth);
+}
+
+struct error *operate_begin(struct db *db, struct arena *arena, const struct resource *resource,
+                            enum verb verb, const json_t *args, const char *principal, moment now,
+                            const char **ret_operation)
+{
+    const char *id = id_new_in(arena);
+    if (verb == VERB_CONSOLE && resource->state != RESOURCE_ACTIVE)
+        return error_new(ERR_CONFLICT, "%s \"%s\" is %s, not active", resource->kind, resource->name,
+                         resource_state_name(resource->state));
+    if (verb != VERB_CONSOLE) /* looking does not keep others from working */
+        TRY(resource_claim(db, resource, id, now));
+    if (verb == VERB_RESIZE)
+        TRY(take_growth(db, resource, json_object_get(args, "spec")));
+    if (verb == VERB_DELETE)
+        TRY(resource_become(db, resource, RESOURCE_ACTIVE, RESOURCE_DELETING, NULL, now));
+    TRY(operation_start(db,
+                        &(struct operation_new){.id = id,
+                                                .kind = verb_name(verb),
+                                                .unit = resource->unit,
+                                                .system = resource->system,
+                                                .cloud = resource->cloud,
+                                                .resource = resource->id,
+                                                .principal = principal,
+                                                .args = args},
+                        operate_job.name, now));
+    *ret_operation = id;
+    return NULL;
+}

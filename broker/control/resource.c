@@ -1,0 +1,67 @@
+/* The states of a resource and what it uses; see resource.h. */
+#include "broker/control/resource.h"
+
+#include <string.h>
+
+#include "catalog/kind.h"
+#include "catalog/provider.h"
+#include "metering/usage.h"
+
+const char *resource_state_name(enum resource_state state)
+{
+    static const char *const names[] = {
+#define X(symbol, name) [symbol] = name,
+        RESOURCE_STATES(X)
+#undef X
+    };
+    return names[state];
+}
+
+bool resource_may_become(enum resource_state from, enum resource_state to)
+{
+    static const unsigned allowed[] = {
+        [RESOURCE_REQUESTED] = 1u << RESOURCE_CREATING | 1u << RESOURCE_FAILED,
+        [RESOURCE_CREATING] = 1u << RESOURCE_ACTIVE | 1u << RESOURCE_FAILED,
+        [RESOURCE_ACTIVE] = 1u << RESOURCE_DELETING,
+        [RESOURCE_DELETING] = 1u << RESOURCE_DELETED | 1u << RESOURCE_ACTIVE,
+        [RESOURCE_DELETED] = 0,
+        [RESOURCE_FAILED] = 0,
+    };
+    return allowed[from] >> to & 1;
+}
+
+const char *resource_power_name(enum driver_power power)
+{
+    switch (power) {
+    case DRIVER_POWER_ON:
+        return "on";
+    case DRIVER_POWER_OFF:
+        return "off";
+    case DRIVER_POWER_SUSPENDED:
+        return "suspended";
+    case DRIVER_POWER_ERROR:
+        return "error";
+    case DRIVER_POWER_UNKNOWN:
+        break;
+    }
+    return "unknown";
+}
+
+struct error *resource_meter(struct db *db, const struct resource *resource, moment at)
+{
+    const struct usage_subject subject = {.unit = resource->unit,
+                                          .system = resource->system,
+                                          .cloud = resource->cloud,
+                                          .provider = resource->provider,
+                                          .resource = resource->id,
+                                          .kind = resource->kind};
+    if (resource->state != RESOURCE_ACTIVE && resource->state != RESOURCE_DELETING)
+        return usage_end(db, resource->unit, resource->id, at);
+    struct item_quantity items[KIND_ITEMS_MAX];
+    size_t count;
+    struct agreement agreement;
+    TRY(provider_agreement(db, resource->provider, at, &agreement));
+    TRY(kind_usage(kind_find(resource->kind), resource->spec, &agreement, !strcmp(resource->power, "off"),
+                   items, &count));
+    return usage_set(db, &subject, items, count, at);
+}
