@@ -3,10 +3,15 @@
  * repeats under every query.
  *
  * Statements are static const and prepared on first use of each connection; SQL is never formatted. A lost
- * connection is ERR_UNAVAILABLE and is opened again by the next transaction. SQLSTATEs map to codes in one
- * place: 40001 and 40P01 ERR_SERIALIZATION, 23505 and 23P01 ERR_EXISTS, 23503 and 23514 ERR_CONFLICT (with
- * the constraint's name in the message), 57014 ERR_TIMEOUT, class 08, 57P0x and 53xxx ERR_UNAVAILABLE, 42501
- * ERR_DENIED, everything else ERR_INTERNAL. */
+ * connection is ERR_UNAVAILABLE and is opened again by the next use outside a transaction; one that died
+ * while idle (the server was restarted) is opened again without anybody noticing. SQLSTATEs map to codes in
+ * one place, sqlstate.c: 40001 and 40P01 ERR_SERIALIZATION, 23505 and 23P01 ERR_EXISTS, 23503 and 23514
+ * ERR_CONFLICT (with the constraint's name in the message), 57014 ERR_TIMEOUT, 55P03 (lock_timeout) ERR_BUSY,
+ * class 08, 57P0x, 53xxx, 25P03 and 25006 ERR_UNAVAILABLE, 42501 ERR_DENIED, everything else ERR_INTERNAL.
+ *
+ * Sessions run in UTC with statement_timeout 60s, lock_timeout 10s and idle_in_transaction_session_timeout
+ * 60s, each unless the conninfo (options='-c …') or the role sets its own. Outside db_transaction no scope is
+ * set: tables under row-level security look empty. */
 #ifndef BROKER_DB_DB_H
 #define BROKER_DB_DB_H
 
@@ -135,10 +140,11 @@ extern const struct db_scope db_scope_system; /* all */
 
 enum db_isolation { DB_READ_COMMITTED, DB_SERIALIZABLE };
 
-/* Runs `body` between BEGIN (with the scope set) and COMMIT; rolls back when it fails. ERR_SERIALIZATION,
- * from the body or from COMMIT, runs it again up to DB_TRANSACTION_TRIES times with jitter, so the body must
- * not keep state between runs. Must not be nested. A connection lost during COMMIT: ERR_TIMEOUT, "the outcome
- * is unknown". */
+/* Runs `body` between BEGIN (with the scope set) and COMMIT; rolls back when it fails. BEGIN and the scope
+ * travel with the body's first statement, and a body without statements costs no trip. `scope` NULL sees
+ * nothing. ERR_SERIALIZATION, from the body or from COMMIT, runs it again up to DB_TRANSACTION_TRIES times
+ * with jitter, so the body must not keep state between runs. Must not be nested. A connection lost during
+ * COMMIT: ERR_TIMEOUT, "the outcome is unknown". */
 #define DB_TRANSACTION_TRIES 8
 struct error *db_transaction(struct db *db, const struct db_scope *scope, enum db_isolation isolation,
                              struct error *(*body)(struct db *db, void *context),
@@ -149,14 +155,18 @@ bool db_in_transaction(const struct db *db);
 struct error *db_savepoint(struct db *db, struct error *(*body)(struct db *db, void *context),
                            void *context) ERROR_MUST_USE;
 
-/* Pipeline mode: statements queued between begin and end travel together; end reports the first failure. Only
- * db_queue between the two. At least `least` rows must change, else ERR_CONFLICT. */
+/* Pipeline, inside a transaction alone: statements queued between begin and end travel together; end reports
+ * the first failure. Only db_queue between the two. At least `least` rows must change (negative: any number
+ * will do), else ERR_CONFLICT; what was queued behind has run by then, so the transaction must fail. A
+ * pipeline still open when the body returns is ended before COMMIT. At most 100,000 statements. */
 struct error *db_pipeline_begin(struct db *db) ERROR_MUST_USE;
 struct error *db_queue(struct db *db, const struct db_statement *statement, const struct db_value *values,
                        size_t count, int64_t least) ERROR_MUST_USE;
 struct error *db_pipeline_end(struct db *db) ERROR_MUST_USE;
 
-/* LISTEN on a channel, and wait for a notification on any: *ret_notified when one came before the timeout. */
+/* LISTEN on a channel, outside transactions, at most 8 a connection, again after a reconnection; and wait for
+ * a notification on any: *ret_notified when one came before the timeout, or when some may have been missed
+ * because the connection had to be opened again. */
 struct error *db_listen(struct db *db, const char *channel) ERROR_MUST_USE;
 struct error *db_wait(struct db *db, int64_t timeout_us, bool *ret_notified) ERROR_MUST_USE;
 
