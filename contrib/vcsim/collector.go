@@ -21,9 +21,15 @@ type collector struct {
 	simulator.PropertyCollector
 
 	mu      sync.Mutex
-	rest    map[string][]types.ObjectContent
+	rest    map[string]remainder
 	tokens  int
 	pending []pendingTask // shown as running to a waiter; the truth comes later
+}
+
+// remainder is what a token stands for: the objects not yet told, and how many the client wants at once.
+type remainder struct {
+	objects []types.ObjectContent
+	max     int
 }
 
 type pendingTask struct {
@@ -52,11 +58,11 @@ func (c *collector) page(objects []types.ObjectContent, max int) ([]types.Object
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.rest == nil {
-		c.rest = make(map[string][]types.ObjectContent)
+		c.rest = make(map[string]remainder)
 	}
 	c.tokens++
 	token := strconv.Itoa(c.tokens)
-	c.rest[token] = objects[max:]
+	c.rest[token] = remainder{objects[max:], max}
 	return objects[:max], token
 }
 
@@ -79,7 +85,7 @@ func (c *collector) RetrievePropertiesEx(ctx *simulator.Context, r *types.Retrie
 func (c *collector) ContinueRetrievePropertiesEx(ctx *simulator.Context, r *types.ContinueRetrievePropertiesEx) soap.HasFault {
 	body := &methods.ContinueRetrievePropertiesExBody{}
 	c.mu.Lock()
-	objects, ok := c.rest[r.Token]
+	rest, ok := c.rest[r.Token]
 	delete(c.rest, r.Token)
 	c.mu.Unlock()
 	if !ok {
@@ -87,7 +93,7 @@ func (c *collector) ContinueRetrievePropertiesEx(ctx *simulator.Context, r *type
 		return body
 	}
 	body.Res = &types.ContinueRetrievePropertiesExResponse{}
-	body.Res.Returnval.Objects, body.Res.Returnval.Token = c.page(objects, 0)
+	body.Res.Returnval.Objects, body.Res.Returnval.Token = c.page(rest.objects, rest.max)
 	return body
 }
 

@@ -328,7 +328,7 @@ static struct error *create_once(struct driver_session *session, const struct dr
         return error;
     error_free(error);
     struct survey survey;
-    struct placement placement;
+    struct placement placement = {0};
     TRY(survey_take(session, call, 0, &survey));
     TRY(choose(session, &survey, spec, &placement));
     if (!found) {

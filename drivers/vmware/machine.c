@@ -55,7 +55,8 @@ void machine_property(struct driver_instance *instance, struct arena *arena, con
                       const xmlNode *value)
 {
     if (strcmp(name, "name") == 0) {
-        instance->name = arena_strdup(arena, xml_text(value));
+        if (*xml_text(value)) /* a machine that is being made may have none yet */
+            instance->name = arena_strdup(arena, xml_text(value));
     } else if (strcmp(name, "runtime.powerState") == 0) {
         instance->detail = arena_strdup(arena, xml_text(value));
         instance->power = machine_power(instance->detail);
@@ -180,7 +181,8 @@ static void visit(void *context, struct moref ref, const xmlNode *object)
 struct error *machine_read(struct driver_session *session, const struct driver_call *call, struct moref ref,
                            struct machine *ret_machine)
 {
-    struct machine machine = {.ref = ref, .instance = {.ref = ref.value, .architecture = "x86"}};
+    struct machine machine = {.ref = ref,
+                              .instance = {.ref = ref.value, .name = ref.value, .architecture = "x86"}};
     struct reading reading = {call->arena, &machine, false};
     TRY(property_read(session, call, ref, "runtime.host", machine_sets, 2, visit, &reading));
     if (!reading.found)

@@ -99,7 +99,7 @@ static struct error *send_once(struct driver_session *session, const struct driv
     if (error && answer.status != 200)
         return error_recode(error, ERR_UNAVAILABLE, "HTTP status %d", answer.status);
     TRY(error);
-    xmlNode *result;
+    xmlNode *result = NULL;
     error = read_answer(session, &answer, doc, &result);
     if (!error)
         error = keep_cookie(session);

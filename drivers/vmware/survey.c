@@ -136,7 +136,7 @@ static void visit_host(struct surveying *context, struct moref ref, const xmlNod
         grow(arena, context->host_refs, context->survey->host_count, sizeof *context->host_refs);
     context->host_refs[context->survey->host_count] = ref;
     struct driver_host *host = ADD(context, hosts, host_count);
-    *host = (struct driver_host){.ref = ref.value, .name = "", .architecture = "x86"};
+    *host = (struct driver_host){.ref = ref.value, .name = ref.value, .architecture = "x86"};
     bool connected = false, maintenance = false;
     const xmlNode *at = NULL, *value;
     const char *name;
@@ -162,7 +162,7 @@ static void visit_host(struct surveying *context, struct moref ref, const xmlNod
 static void visit_datastore(struct surveying *context, struct moref ref, const xmlNode *object)
 {
     struct survey_datastore *datastore = ADD(context, datastores, datastore_count);
-    *datastore = (struct survey_datastore){.ref = ref, .name = "", .usable = true};
+    *datastore = (struct survey_datastore){.ref = ref, .name = ref.value, .usable = true};
     const xmlNode *at = NULL, *value;
     const char *name;
     while (property_next(object, &at, &name, &value)) {
@@ -199,7 +199,7 @@ static void visit_network(struct surveying *context, struct moref ref, const xml
 {
     struct arena *arena = context->arena;
     struct survey_network *network = ADD(context, networks, network_count);
-    *network = (struct survey_network){.ref = ref, .name = ""};
+    *network = (struct survey_network){.ref = ref, .name = ref.value};
     const xmlNode *at = NULL, *value;
     const char *name;
     while (property_next(object, &at, &name, &value)) {
@@ -221,7 +221,7 @@ static void visit_network(struct surveying *context, struct moref ref, const xml
 static void visit_place(struct surveying *context, struct survey_place *place, struct moref ref,
                         const xmlNode *object)
 {
-    *place = (struct survey_place){.ref = ref, .name = ""};
+    *place = (struct survey_place){.ref = ref, .name = ref.value};
     const xmlNode *at = NULL, *value;
     const char *name;
     while (property_next(object, &at, &name, &value)) {
@@ -248,7 +248,7 @@ static void visit_disks(struct surveying *context, struct moref ref, const xmlNo
 
 static void visit_machine(struct surveying *context, struct moref ref, const xmlNode *object)
 {
-    struct driver_instance instance = {.ref = ref.value, .name = "", .architecture = "x86"};
+    struct driver_instance instance = {.ref = ref.value, .name = ref.value, .architecture = "x86"};
     struct moref host = {0};
     bool template = false;
     int64_t bytes = 0;
@@ -316,15 +316,21 @@ static void name_hosts(struct surveying *context)
             }
 }
 
+const struct property_set *survey_sets(unsigned what, size_t *ret_count)
+{
+    bool full = what & SURVEY_INSTANCES;
+    *ret_count = full ? sizeof full_sets / sizeof *full_sets : sizeof place_sets / sizeof *place_sets;
+    return full ? full_sets : place_sets;
+}
+
 struct error *survey_take(struct driver_session *session, const struct driver_call *call, unsigned what,
                           struct survey *ret_survey)
 {
     struct survey survey = {0};
     struct surveying context = {.session = session, .arena = call->arena, .what = what, .survey = &survey};
-    bool full = what & SURVEY_INSTANCES;
-    TRY(property_walk(session, call, full ? full_sets : place_sets,
-                      full ? sizeof full_sets / sizeof *full_sets : sizeof place_sets / sizeof *place_sets,
-                      visit, &context));
+    size_t count;
+    const struct property_set *sets = survey_sets(what, &count);
+    TRY(property_walk(session, call, sets, count, visit, &context));
     name_hosts(&context);
     *ret_survey = survey;
     return NULL;

@@ -3,7 +3,7 @@
 #ifndef DRIVERS_VMWARE_SURVEY_H
 #define DRIVERS_VMWARE_SURVEY_H
 
-#include "drivers/vmware/session.h"
+#include "drivers/vmware/property.h"
 
 struct survey_datastore {
     struct moref ref, browser;
@@ -53,6 +53,9 @@ struct survey {
 };
 
 #define SURVEY_INSTANCES 1u /* instances and attachments too */
+
+/* What survey_take asks for: the properties of each kind. */
+const struct property_set *survey_sets(unsigned what, size_t *ret_count);
 
 struct error *survey_take(struct driver_session *session, const struct driver_call *call, unsigned what,
                           struct survey *ret_survey) ERROR_MUST_USE;

@@ -2,6 +2,13 @@
  * depend on the number of machines; two providers with identical identifiers stay apart. */
 #include "tests/drivers/vmware/fixture.h"
 
+#include "drivers/registry.h"
+
+static void keeps_the_contracts_form(void **state)
+{
+    OK(driver_check(vmware));
+}
+
 static int setup(void **state)
 {
     fixture_start((const char *const[]){"-vm", "1000", "-host", "4", "-ds", "3", "-page-max", "300", NULL});
@@ -156,11 +163,8 @@ static void several_datacenters_need_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(thousand_machines),
-        TEST(capacity_adds_up),
-        TEST(classes_by_options),
-        TEST(twins_stay_apart),
-        TEST(several_datacenters_need_a_name),
+        TEST(keeps_the_contracts_form), TEST(thousand_machines), TEST(capacity_adds_up),
+        TEST(classes_by_options),       TEST(twins_stay_apart),  TEST(several_datacenters_need_a_name),
     };
     return cmocka_run_group_tests(tests, setup, fixture_stop);
 }

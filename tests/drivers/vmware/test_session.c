@@ -96,6 +96,12 @@ static void an_ended_session_goes_unnoticed(void **state)
     vcsim_control(sim, "/__expire");
     struct driver_key key = {ID_A, instance.ref};
     OK(vmware->instance_delete(session, &call, &key));
+    struct driver_inventory inventory;
+    OK(vmware->inventory(session, &call, &inventory));
+    vcsim_control(sim, "/__expire"); /* an answer of 200 whose properties are all missing */
+    key = (struct driver_key){NULL, inventory.instances[0].ref};
+    OK(vmware->instance_find(session, &call, &key, &instance));
+    assert_string_equal(instance.name, inventory.instances[0].name);
     vcsim_control(sim, "/__inject?method=RetrievePropertiesEx&kind=fault:ManagedObjectNotFound");
     assert_int_equal(count_instances(), count);
 }
