@@ -427,6 +427,12 @@ static void nap(int64_t microseconds)
     (void)nanosleep(&time, NULL); /* shorter is as good: the caller looks again */
 }
 
+/* Whether a failed look at a job may be followed by another one. */
+static bool look_again(enum error_code code)
+{
+    return code == ERR_UNAVAILABLE || code == ERR_BUSY || code == ERR_TIMEOUT;
+}
+
 /* Looks at a job until it ends. `failures` counts looks that failed in a row: a look is safe to repeat. */
 static struct error *await_job(struct hmc *hmc, const struct driver_call *call, const char *path,
                                const char *operation)
@@ -437,9 +443,10 @@ static struct error *await_job(struct hmc *hmc, const struct driver_call *call, 
         struct driver_call look = *call;
         look.arena = scratch;
         int64_t left = call->deadline_us - moment_monotonic();
-        if (left <= 0)
+        if (left > 0)
+            nap(left < pause ? left : pause);
+        if (moment_monotonic() >= call->deadline_us)
             return error_new(ERR_TIMEOUT, "the job %s has not ended in time; it goes on", operation);
-        nap(left < pause ? left : pause);
         pause = pause * 3 / 2 < HMC_POLL_MAX_US ? pause * 3 / 2 : HMC_POLL_MAX_US;
         TRY(hmc_progress(hmc, call, hmc->percent, hmc->step ? hmc->step : operation));
         xmlNode *root = NULL;
@@ -452,11 +459,10 @@ static struct error *await_job(struct hmc *hmc, const struct driver_call *call, 
                 return NULL;
         } else if (error_code(error) == ERR_NOT_FOUND) {
             return error_recode(error, ERR_UNAVAILABLE, "the job %s vanished", operation);
-        } else if ((error_code(error) != ERR_UNAVAILABLE && error_code(error) != ERR_BUSY) ||
-                   ++failures == HMC_POLL_FAILURES) {
+        } else if (!look_again(error_code(error)) || ++failures == HMC_POLL_FAILURES) {
             return error_wrap(error, "could not follow the job %s", operation);
         } else {
-            error_ignore(error); /* the next look may work */
+            error_ignore(error); /* the next look may work; past the deadline there is none */
         }
     }
 }

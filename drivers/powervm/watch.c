@@ -86,7 +86,9 @@ static struct error *follow(struct driver_session *session, const struct driver_
 {
     const char *type = atom_text(call->arena, event, "EventType");
     const char *ref = partition_of(call->arena, atom_text(call->arena, event, "EventData"));
-    if (type && (strcmp(type, "CACHE_CLEARED") == 0 || strcmp(type, "MISSING_EVENTS") == 0)) {
+    /* NEW_CLIENT: the queue is a new one, for the session had to be logged on anew */
+    if (type && (strcmp(type, "CACHE_CLEARED") == 0 || strcmp(type, "MISSING_EVENTS") == 0 ||
+                 strcmp(type, "NEW_CLIENT") == 0)) {
         session->listed = false;
         return error_new(ERR_UNAVAILABLE, "the HMC lost events (%s)", type);
     }
