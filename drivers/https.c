@@ -12,17 +12,11 @@
 #include <strings.h>
 
 #include "broker/base/arena.h"
+#include "broker/base/buf.h"
 #include "broker/base/moment.h"
 
 #define USER_AGENT "yunqiao"
-#define KEPT_BODY_MAX (1024 * 1024) /* a larger buffer is given back before the next request */
-
-/* Bytes that a peer sent, growing to a cap. */
-struct bytes {
-    char *data;
-    size_t length;
-    size_t size;
-};
+#define KEPT_MAX (1024 * 1024) /* a larger buffer is given back before the next request */
 
 struct https {
     CURL *curl;
@@ -32,11 +26,11 @@ struct https {
     char
         seen[HTTPS_FINGERPRINT_LENGTH + 1]; /* of the peer's certificate in the last handshake; "" none yet */
     bool refused;                           /* the pin did not match */
-    struct bytes body;
-    struct bytes headers; /* "Name: value\0" after each other */
+    struct buf body;
+    struct buf headers; /* "Name: value\0" after each other */
     const struct https_request *request;
     size_t sent; /* bytes of request->body handed to libcurl */
-    bool body_over, headers_over, cancelled;
+    bool cancelled;
     enum https_outcome outcome;
     char message[CURL_ERROR_SIZE];
 };
@@ -49,40 +43,19 @@ static void curl_start(void)
     curl_ready = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* False when the total would be over `limit`. */
-static bool bytes_append(struct bytes *bytes, const void *data, size_t length, size_t limit)
+static void prepare(struct buf *buf, size_t cap)
 {
-    if (length > limit || bytes->length > limit - length)
-        return false;
-    if (bytes->size < bytes->length + length + 1) {
-        size_t size = bytes->size ? bytes->size : 4096;
-        while (size < bytes->length + length + 1)
-            size *= 2;
-        bytes->data = xrealloc(bytes->data, size, 1);
-        bytes->size = size;
-    }
-    memcpy(bytes->data + bytes->length, data, length);
-    bytes->length += length;
-    bytes->data[bytes->length] = '\0';
-    return true;
-}
-
-static void bytes_reset(struct bytes *bytes)
-{
-    if (bytes->size > KEPT_BODY_MAX) {
-        free(bytes->data);
-        *bytes = (struct bytes){0};
-    }
-    bytes->length = 0;
+    if (buf->capacity > KEPT_MAX)
+        buf_done(buf);
+    buf_clear(buf);
+    buf->cap = cap;
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *context)
 {
     struct https *https = context;
-    if (bytes_append(&https->body, data, size * count, https->request->limit))
-        return size * count;
-    https->body_over = true;
-    return 0;
+    buf_append(&https->body, data, size * count);
+    return buf_overflowed(&https->body) ? 0 : size * count;
 }
 
 static size_t on_header(char *data, size_t size, size_t count, void *context)
@@ -90,16 +63,14 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
     struct https *https = context;
     size_t length = size * count, kept = length;
     if (length >= 5 && memcmp(data, "HTTP/", 5) == 0)
-        https->headers.length = 0; /* the final answer's after a 100 Continue */
+        buf_clear(&https->headers); /* the final answer's after a 100 Continue */
     while (kept && strchr("\r\n \t", data[kept - 1]))
         kept--;
-    if (kept == 0)
-        return length;
-    if (bytes_append(&https->headers, data, kept, HTTPS_HEADERS_MAX) &&
-        bytes_append(&https->headers, "", 1, HTTPS_HEADERS_MAX))
-        return length;
-    https->headers_over = true;
-    return 0;
+    if (kept) {
+        buf_append(&https->headers, data, kept);
+        buf_putc(&https->headers, '\0');
+    }
+    return buf_overflowed(&https->headers) ? 0 : length;
 }
 
 static size_t on_read(char *buffer, size_t size, size_t count, void *context)
@@ -247,8 +218,8 @@ void https_close(struct https *https)
     curl_easy_cleanup(https->curl);
     free(https->fingerprint);
     free(https->ca_file);
-    free(https->body.data);
-    free(https->headers.data);
+    buf_done(&https->body);
+    buf_done(&https->headers);
     free(https);
 }
 
@@ -260,8 +231,8 @@ enum https_outcome https_outcome(const struct https *https)
 const char *https_header(const struct https *https, const char *name)
 {
     size_t length = strlen(name);
-    const char *end = https->headers.data + https->headers.length;
-    for (const char *line = https->headers.data; line && line < end; line += strlen(line) + 1) {
+    const char *start = buf_text(&https->headers), *end = start + https->headers.length;
+    for (const char *line = start; line < end; line += strlen(line) + 1) {
         if (strncasecmp(line, name, length) == 0 && line[length] == ':') {
             const char *value = line + length + 1;
             return value + strspn(value, " \t");
@@ -321,10 +292,10 @@ static struct error *explain(struct https *https, CURLcode code)
                          https->seen[0] ? https->seen : "(none)", https->fingerprint);
     if (https->cancelled)
         return error_new(ERR_CANCELLED, "cancelled while waiting for the peer%s", known);
-    if (https->body_over)
+    if (buf_overflowed(&https->body))
         return error_new(ERR_UNAVAILABLE, "the answer's body is over %zu bytes%s", https->request->limit,
                          known);
-    if (https->headers_over)
+    if (buf_overflowed(&https->headers))
         return error_new(ERR_UNAVAILABLE, "the answer's headers are over %d bytes%s", HTTPS_HEADERS_MAX,
                          known);
     switch (code) {
@@ -359,12 +330,11 @@ struct error *https_send(struct https *https, const struct https_request *reques
                          struct https_answer *ret_answer)
 {
     https->outcome = HTTPS_NOT_SENT;
-    https->refused = https->body_over = https->headers_over = https->cancelled = false;
+    https->refused = https->cancelled = false;
     https->sent = 0;
     https->message[0] = '\0';
-    bytes_reset(&https->body);
-    bytes_reset(&https->headers);
-    (void)bytes_append(&https->body, "", 0, 0); /* cannot be over: an empty body is "" */
+    prepare(&https->body, request->limit);
+    prepare(&https->headers, HTTPS_HEADERS_MAX);
     long total = time_left_ms(https, request);
     if (total == 0)
         return error_new(ERR_TIMEOUT, "no time is left for a request");
@@ -394,7 +364,7 @@ struct error *https_send(struct https *https, const struct https_request *reques
     if (error)
         return error;
     https->outcome = HTTPS_ANSWERED;
-    *ret_answer =
-        (struct https_answer){.status = (int)status, .body = https->body.data, .length = https->body.length};
+    *ret_answer = (struct https_answer){
+        .status = (int)status, .body = buf_text(&https->body), .length = https->body.length};
     return NULL;
 }
