@@ -134,11 +134,13 @@ struct error *kvm_volume_create(struct driver_session *session, const struct dri
             .pool = place.pool, .name = place.name, .format = "qcow2", .bytes = place.bytes};
         TRY_DOING(kvm_storage_create(session, call->arena, &file, &place.volume),
                   "could not create volume %s", spec->name);
+        struct kvm_facts facts;
+        TRY(kvm_storage_facts(session, call->arena, place.volume, &facts));
+        place.path = facts.path;
     }
-    describe(call->arena, spec->id, &place, NULL, ret_volume);
     struct attachment attachment;
     TRY(attached_to(session, call->arena, &place, &attachment));
-    ret_volume->instance_ref = attachment.uuid;
+    describe(call->arena, spec->id, &place, attachment.uuid, ret_volume);
     return NULL;
 }
 
