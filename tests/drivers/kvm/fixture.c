@@ -11,6 +11,7 @@
 #include "broker/base/moment.h"
 
 #define HEAR_US (90 * MOMENT_SECOND)
+#define REOPEN_US (30 * MOMENT_SECOND)
 #define CONSOLE_BYTES 65536
 
 int fixture_setup(void **state)
@@ -36,6 +37,26 @@ struct driver_session *fixture_open(struct fixture *fixture)
     struct driver_session *session = NULL;
     fixture_ok(kvm_driver.open(&endpoint, &call, &session));
     return session;
+}
+
+void fixture_reopen(struct fixture *fixture)
+{
+    kvm_driver.close(fixture->session);
+    fixture->session = NULL;
+    int64_t until = moment_monotonic() + REOPEN_US;
+    while (!fixture->session) {
+        assert_true(moment_monotonic() < until);
+        struct driver_endpoint endpoint = kvmcloud_endpoint(fixture->cloud);
+        struct driver_call call = fixture_call(fixture, 20);
+        struct driver_session *session;
+        struct error *error = kvm_driver.open(&endpoint, &call, &session);
+        if (!error) {
+            fixture->session = session;
+            return;
+        }
+        fixture_fails(error, ERR_UNAVAILABLE);
+        nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL); /* between two attempts */
+    }
 }
 
 int fixture_begin(void **state)

@@ -33,6 +33,8 @@ struct driver_call fixture_call(struct fixture *fixture, int seconds);
 struct driver_instance_spec fixture_spec(struct fixture *fixture, const char *name);
 struct driver_instance fixture_create(struct fixture *fixture, const struct driver_instance_spec *spec);
 struct driver_session *fixture_open(struct fixture *fixture);
+/* The fixture's session anew, once the daemon answers again. */
+void fixture_reopen(struct fixture *fixture);
 
 /* Fails the test with the error's message. */
 void fixture_ok(struct error *error);

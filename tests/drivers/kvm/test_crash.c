@@ -171,25 +171,6 @@ static void test_out_of_time(void **state)
     assert_true(moment_monotonic() - began < 10 * MOMENT_SECOND);
 }
 
-/* A new session once the daemon is there again. */
-static void reopen(struct fixture *f)
-{
-    kvm_driver.close(f->session);
-    f->session = NULL;
-    int64_t until = moment_monotonic() + 30 * MOMENT_SECOND;
-    while (!f->session) {
-        assert_true(moment_monotonic() < until);
-        struct driver_endpoint endpoint = kvmcloud_endpoint(f->cloud);
-        struct driver_call call = fixture_call(f, 20);
-        struct error *error = kvm_driver.open(&endpoint, &call, &f->session);
-        if (!error)
-            return;
-        f->session = NULL;
-        fixture_fails(error, ERR_UNAVAILABLE);
-        nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL); /* between two attempts */
-    }
-}
-
 static void test_daemon_dies(void **state)
 {
     struct fixture *f = *state;
@@ -202,7 +183,7 @@ static void test_daemon_dies(void **state)
     struct driver_instance made;
     fixture_fails(kvm_driver.instance_find(f->session, &call, &(struct driver_key){.id = spec.id}, &made),
                   ERR_UNAVAILABLE);
-    reopen(f);
+    fixture_reopen(f);
     assert_int_equal(fixture_find(f, spec.id).power, DRIVER_POWER_ON);
     /* The guest went on meanwhile, and still listens to its button. */
     call = fixture_call(f, 60);
@@ -228,7 +209,7 @@ static void test_daemon_hangs(void **state)
     kvmcloud_command(f->cloud, "thaw");
     fixture_fails(error, ERR_UNAVAILABLE);
     assert_true(took < 15 * MOMENT_SECOND);
-    reopen(f);
+    fixture_reopen(f);
 }
 
 static void test_bad_endpoints(void **state)

@@ -221,19 +221,7 @@ static void test_changes_are_told(void **state)
         error = kvm_driver.watch(watcher, &call, &changes, &count);
     fixture_fails(error, ERR_UNAVAILABLE);
     kvm_driver.close(watcher);
-    /* For what comes after this test. */
-    kvm_driver.close(f->session);
-    f->session = NULL;
-    while (!f->session && moment_monotonic() - began < 30 * MOMENT_SECOND) {
-        struct driver_endpoint endpoint = kvmcloud_endpoint(f->cloud);
-        call = fixture_call(f, 20);
-        struct driver_session *session;
-        error = kvm_driver.open(&endpoint, &call, &session);
-        if (!error)
-            f->session = session;
-        error_free(error);
-    }
-    assert_non_null(f->session);
+    fixture_reopen(f);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
