@@ -227,12 +227,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     self.server.faults.log.clear()
             elif self.command == "POST" and path == "/__set":
                 self.set_partition(wanted)
+            elif self.command == "POST" and path == "/__forget":
+                with world.lock:
+                    partition = next(p for p in world.partitions.values() if p.name == wanted["partition"])
+                    partition.state = "not activated"
+                    world.delete_partition(partition)
             elif self.command == "GET" and path == "/__state":
                 with world.lock:
                     return self.reply(self.as_json(self.state()))
             else:
                 return self.reply(self.as_json({"error": "no such control"}, 404))
-        except (ValueError, KeyError, TypeError, re.error) as error:
+        except (ValueError, KeyError, TypeError, StopIteration, re.error) as error:
             return self.reply(self.as_json({"error": str(error)}, 400))
         return self.reply(self.as_json({}))
 

@@ -74,8 +74,9 @@ class World:
         self.systems[system.uuid] = system
         for place, name in enumerate(self.options.networks):
             self.make_network(system, name, 100 + place)
-        for place in range(len(self.options.pools)):
+        for place in range(len(self.options.pools) * self.options.paths):
             server = Thing(uuid=str(uuid.uuid4()).upper(), name="vios%d" % (place + 1), system=system,
+                           place=place // self.options.paths,
                            number=self.take_id(system), memory=4096, units=0.5, processors=2, mappings=[], next_slot=10,
                            groups={})
             group = Thing(uuid=str(uuid.uuid4()), name="rootvg", server=server, capacity=400.0, disks=[])
@@ -89,7 +90,7 @@ class World:
 
     def make_pool(self, place, name):
         pool = Thing(uuid=str(uuid.uuid4()), name=name, cluster=str(uuid.uuid4()), capacity=float(self.options.pool_gb),
-                     units=[], nodes=[s for s in self.servers.values() if s.name == "vios%d" % (place + 1)])
+                     units=[], nodes=[s for s in self.servers.values() if s.place == place])
         self.pools[pool.uuid] = pool
         for text in self.options.images:
             image, _, size = text.partition(":")

@@ -11,17 +11,16 @@
 #include "drivers/powervm/atom.h"
 #include "drivers/powervm/refusal.h"
 
-#define CODE_TEXT_MAX 2000 /* of the last refusal's text that is kept */
+#define REFUSAL_TEXT_MAX 2000 /* bytes of the HMC's text in an error */
 
 struct hmc {
     struct https *https;
     char *origin; /* "https://host:port" */
     char *base;
     char *username, *password;
-    char *token;   /* NULL: not logged on */
-    bool shut;     /* a logon was refused: nothing more is asked */
-    char *refusal; /* text of the last refusal; NULL */
-    int percent;   /* last progress told */
+    char *token; /* NULL: not logged on */
+    bool shut;   /* a logon was refused: nothing more is asked */
+    int percent; /* last progress told */
     const char *step;
     const struct driver_call *call; /* of the request that runs */
 };
@@ -38,15 +37,9 @@ struct request {
 
 static struct error *log_on(struct hmc *hmc, const struct driver_call *call) ERROR_MUST_USE;
 
-static void keep_refusal(struct hmc *hmc, const char *reason, const char *text)
+bool hmc_refused_with(const struct error *error, const char *code)
 {
-    free(hmc->refusal);
-    hmc->refusal = xasprintf("%s %.*s", reason ? reason : "", CODE_TEXT_MAX, text ? text : "");
-}
-
-bool hmc_refused_with(const struct hmc *hmc, const char *code)
-{
-    return hmc->refusal && strstr(hmc->refusal, code);
+    return strstr(error_message(error), code) != NULL; /* the HMC's own text is kept in the message */
 }
 
 const char *hmc_base(const struct hmc *hmc)
@@ -115,10 +108,10 @@ static struct error *refuse(struct hmc *hmc, struct arena *arena, const struct r
         reason = atom_text(arena, response, "ReasonCode");
         text = atom_text(arena, response, "Message");
     }
-    keep_refusal(hmc, reason, text);
-    struct error *error = error_new(refusal_code(answer->status, reason, text), "%s %s: HTTP %d%s%s%s%.*s",
-                                    request->method, request->path, answer->status, reason ? " " : "",
-                                    reason ? reason : "", text ? ": " : "", CODE_TEXT_MAX, text ? text : "");
+    struct error *error =
+        error_new(refusal_code(answer->status, reason, text), "%s %s: HTTP %d%s%s%s%.*s", request->method,
+                  request->path, answer->status, reason ? " " : "", reason ? reason : "", text ? ": " : "",
+                  REFUSAL_TEXT_MAX, text ? text : "");
     if (answer->status == 503 || answer->status == 429)
         error_set_retry_after(error, 5);
     return error;
@@ -261,7 +254,6 @@ void hmc_close(struct hmc *hmc)
     free(hmc->username);
     free(hmc->password);
     free(hmc->token);
-    free(hmc->refusal);
     free(hmc);
 }
 
@@ -344,8 +336,7 @@ static struct error *update_once(struct hmc *hmc, const struct driver_call *call
                               .etag = etag};
     struct https_answer answer;
     struct error *error = ask(hmc, call, request, &answer);
-    *ret_stale = error && https_outcome(hmc->https) == HTTPS_ANSWERED && error_code(error) == ERR_BUSY &&
-                 strstr(error_message(error), "HTTP 412");
+    *ret_stale = error && hmc_refused_with(error, "HTTP 412");
     return error;
 }
 
@@ -402,8 +393,8 @@ static const char *job_text(struct arena *arena, const xmlNode *job)
 }
 
 /* Whether the job has ended, and how. */
-static struct error *judge_job(struct hmc *hmc, struct arena *arena, const xmlNode *job,
-                               const char *operation, bool *ret_ended)
+static struct error *judge_job(struct arena *arena, const xmlNode *job, const char *operation,
+                               bool *ret_ended)
 {
     const char *status = atom_text(arena, job, "Status");
     if (!status)
@@ -413,18 +404,21 @@ static struct error *judge_job(struct hmc *hmc, struct arena *arena, const xmlNo
         strcmp(status, "COMPLETED_WITH_WARNINGS") == 0)
         return NULL;
     const char *text = job_text(arena, job);
-    keep_refusal(hmc, NULL, text);
     if (strncmp(status, "CANCELED", 8) == 0)
         return error_new(ERR_CONFLICT, "the job %s was cancelled at the HMC", operation);
     return error_new(refusal_code(0, NULL, text), "the job %s ended with %s%s%.*s", operation, status,
-                     text ? ": " : "", CODE_TEXT_MAX, text ? text : "");
+                     text ? ": " : "", REFUSAL_TEXT_MAX, text ? text : "");
 }
 
-static void nap(int64_t microseconds)
+bool hmc_pause(const struct driver_call *call, int64_t *pause_us)
 {
-    struct timespec time = {.tv_sec = microseconds / MOMENT_SECOND,
-                            .tv_nsec = (microseconds % MOMENT_SECOND) * 1000};
-    (void)nanosleep(&time, NULL); /* shorter is as good: the caller looks again */
+    int64_t left = call->deadline_us - moment_monotonic();
+    int64_t pause = left < *pause_us ? left : *pause_us;
+    struct timespec time = {.tv_sec = pause / MOMENT_SECOND, .tv_nsec = (pause % MOMENT_SECOND) * 1000};
+    if (pause > 0)
+        (void)nanosleep(&time, NULL); /* shorter is as good: the caller looks again */
+    *pause_us = *pause_us * 3 / 2 < HMC_POLL_MAX_US ? *pause_us * 3 / 2 : HMC_POLL_MAX_US;
+    return moment_monotonic() < call->deadline_us;
 }
 
 /* Whether a failed look at a job may be followed by another one. */
@@ -442,19 +436,15 @@ static struct error *await_job(struct hmc *hmc, const struct driver_call *call, 
         ARENA_AUTO struct arena *scratch = arena_new();
         struct driver_call look = *call;
         look.arena = scratch;
-        int64_t left = call->deadline_us - moment_monotonic();
-        if (left > 0)
-            nap(left < pause ? left : pause);
-        if (moment_monotonic() >= call->deadline_us)
+        if (!hmc_pause(call, &pause))
             return error_new(ERR_TIMEOUT, "the job %s has not ended in time; it goes on", operation);
-        pause = pause * 3 / 2 < HMC_POLL_MAX_US ? pause * 3 / 2 : HMC_POLL_MAX_US;
         TRY(hmc_progress(hmc, call, hmc->percent, hmc->step ? hmc->step : operation));
         xmlNode *root = NULL;
         bool ended = false;
         struct error *error = hmc_get(hmc, &look, path, &root);
         if (!error) {
             failures = 0;
-            TRY(judge_job(hmc, scratch, atom_payload(root), operation, &ended));
+            TRY(judge_job(scratch, atom_payload(root), operation, &ended));
             if (ended)
                 return NULL;
         } else if (error_code(error) == ERR_NOT_FOUND) {

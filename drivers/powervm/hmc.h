@@ -52,6 +52,10 @@ typedef struct error *hmc_edit(void *context, struct arena *arena, xmlNode *payl
 struct error *hmc_update(struct hmc *hmc, const struct driver_call *call, const char *path, const char *kind,
                          hmc_edit *edit, void *context) ERROR_MUST_USE;
 
+/* Waits before looking again: *pause_us (start with HMC_POLL_MIN_US), which then grows. False when the
+ * deadline has come. */
+bool hmc_pause(const struct driver_call *call, int64_t *pause_us);
+
 struct hmc_parameter {
     const char *name, *value;
 };
@@ -62,8 +66,9 @@ struct error *hmc_job(struct hmc *hmc, const struct driver_call *call, const cha
                       const char *operation, const struct hmc_parameter *parameters,
                       size_t count) ERROR_MUST_USE;
 
-/* Whether the last refusal of this HMC (request or job) carried this code, e.g. "HSCL3681". */
-bool hmc_refused_with(const struct hmc *hmc, const char *code);
+/* Whether the error is a refusal (of a request or a job) that carries this code of the HMC's, e.g.
+ * "HSCL3681". */
+bool hmc_refused_with(const struct error *error, const char *code);
 /* "https://host:port/rest/api/uom/", for links in documents. */
 const char *hmc_base(const struct hmc *hmc);
 

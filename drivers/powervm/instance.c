@@ -231,6 +231,8 @@ static bool heals(enum error_code code)
 static struct error *give_up(struct driver_session *session, const struct driver_call *call,
                              const struct making *making, struct error *error)
 {
+    if (making->partition.active)
+        return error; /* it ran before this call: not ours to take down */
     struct driver_call quiet = *call;
     quiet.progress = NULL; /* a cancelled clean-up would leave an orphan */
     struct partition now;
@@ -238,7 +240,7 @@ static struct error *give_up(struct driver_session *session, const struct driver
     if (!failed && (!now.active || partition_power(&now) == DRIVER_POWER_ERROR))
         failed = remove_partition(session, &quiet, &now);
     else if (!failed)
-        return error; /* it runs: it was whole once, and is not ours to take down */
+        return error; /* it runs after all */
     if (!failed || error_code(failed) == ERR_NOT_FOUND) {
         error_ignore(failed); /* gone is what was wanted */
         failed = remove_disks(session, &quiet, making->spec->id);
@@ -260,11 +262,10 @@ struct error *instance_create(struct driver_session *session, const struct drive
     TRY(storage_load(session, call, &making.storage));
     TRY(check_storage(session, &making));
     TRY(make_partition(session, call, &making));
-    if (!making.partition.active) {
-        struct error *error = finish(session, call, &making);
-        if (error)
-            return heals(error_code(error)) ? error : give_up(session, call, &making, error);
-    }
+    struct error *error = making.partition.active ? partition_power_on(session, call, &making.partition)
+                                                  : finish(session, call, &making);
+    if (error)
+        return heals(error_code(error)) ? error : give_up(session, call, &making, error);
     TRY(partition_get(session, call, making.partition.id, &making.partition));
     *ret_instance = instance_view(&making.partition, &making.systems);
     return NULL;

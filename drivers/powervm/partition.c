@@ -250,26 +250,42 @@ struct error *partition_resize(struct driver_session *session, const struct driv
                       "LogicalPartition", edit_size, &size);
 }
 
+/* Waits until a partition that is being started, by us or by somebody else, is up. A PowerOn that ended well
+ * may still have left it in an error. */
+static struct error *settle(struct driver_session *session, const struct driver_call *call,
+                            const struct partition *partition)
+{
+    for (int64_t pause = HMC_POLL_MIN_US;;) {
+        ARENA_AUTO struct arena *scratch = arena_new();
+        struct driver_call look = *call;
+        struct partition now;
+        look.arena = scratch;
+        TRY(partition_get(session, &look, partition->id, &now));
+        if (partition_power(&now) == DRIVER_POWER_ERROR)
+            return error_new(ERR_INTERNAL, "the partition %s is in the state \"%s\" after its power-on",
+                             now.name, now.state);
+        if (strcasecmp(now.state, "starting") != 0)
+            return NULL;
+        if (!hmc_pause(call, &pause))
+            return error_new(ERR_TIMEOUT, "the partition %s has not started in time", now.name);
+        TRY(hmc_progress(session->hmc, call, 90, "starting"));
+    }
+}
+
 struct error *partition_power_on(struct driver_session *session, const struct driver_call *call,
                                  const struct partition *partition)
 {
     const struct hmc_parameter parameters[] = {{"force", "false"}, {"novsi", "true"}, {"bootmode", "norm"}};
-    if (partition->active)
-        return NULL;
-    struct error *error =
-        hmc_job(session->hmc, call, "LogicalPartition", partition->id, "PowerOn", parameters, 3);
-    if (error && hmc_refused_with(session->hmc, "HSCL3681")) {
+    struct error *error = NULL;
+    if (!partition->active)
+        error = hmc_job(session->hmc, call, "LogicalPartition", partition->id, "PowerOn", parameters, 3);
+    if (error && hmc_refused_with(error, "HSCL3681")) {
         error_ignore(error); /* on already */
         error = NULL;
     }
     if (error)
         return error_wrap(error, "could not power on %s", partition->name);
-    struct partition now; /* a PowerOn that ended well may still have left the partition in an error */
-    TRY(partition_get(session, call, partition->id, &now));
-    if (partition_power(&now) == DRIVER_POWER_ERROR)
-        return error_new(ERR_INTERNAL, "the partition %s is in the state \"%s\" after its power-on", now.name,
-                         now.state);
-    return NULL;
+    return settle(session, call, partition);
 }
 
 struct error *partition_power_off(struct driver_session *session, const struct driver_call *call,
@@ -282,7 +298,7 @@ struct error *partition_power_off(struct driver_session *session, const struct d
         return NULL;
     struct error *error =
         hmc_job(session->hmc, call, "LogicalPartition", partition->id, "PowerOff", parameters, 3);
-    if (error && !restart && hmc_refused_with(session->hmc, "HSCL1558")) {
+    if (error && !restart && hmc_refused_with(error, "HSCL1558")) {
         error_ignore(error); /* off already */
         return NULL;
     }

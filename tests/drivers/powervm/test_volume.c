@@ -117,6 +117,50 @@ static void test_deleting_the_instance_keeps_the_volume(void **state)
                  ERR_NOT_FOUND, "");
 }
 
+static void test_two_paths(void **state)
+{
+    static const char *const paths[] = {"--paths", "2", NULL};
+    struct fixture *fixture = fixture_start(paths);
+    *state = fixture;
+    struct driver_instance instance;
+    struct driver_volume volume;
+    fixture_create(fixture, ID_ONE, &instance);
+    fixture_await_rmc(fixture, ID_ONE);
+    assert_int_equal(hmcsim_count(fixture->sim, "mappings", "storage", "yqb-" ID_ONE), 2);
+    make(fixture, true, &volume);
+    /* the second path is refused: the next attempt finishes what is half done */
+    hmcsim_control(fixture->sim, "/__inject",
+                   "{\"method\": \"POST\", \"path\": \"VirtualIOServer/\", \"kind\": \"503\", \"skip\": 1}");
+    assert_error(driver->volume_attach(fixture->session, &fixture->call, &volume_key, &instance_key),
+                 ERR_BUSY, "503");
+    assert_int_equal(mapped(fixture), 1);
+    assert_no_error(driver->volume_attach(fixture->session, &fixture->call, &volume_key, &instance_key));
+    assert_int_equal(mapped(fixture), 2);
+    assert_no_error(driver->volume_detach(fixture->session, &fixture->call, &volume_key, &instance_key));
+    assert_int_equal(mapped(fixture), 0);
+}
+
+static void test_a_unit_left_by_another_partition(void **state)
+{
+    struct fixture *fixture = *state;
+    struct driver_instance instance;
+    struct driver_volume volume;
+    fixture_create(fixture, ID_ONE, &instance);
+    make(fixture, false, &volume);
+    assert_no_error(driver->instance_stop(fixture->session, &fixture->call, &instance_key, 0));
+    assert_no_error(driver->volume_attach(fixture->session, &fixture->call, &volume_key, &instance_key));
+    hmcsim_control(fixture->sim, "/__forget", "{\"partition\": \"yq-aghtuxd3dv6d5gspaerukz4jvm\"}");
+    assert_int_equal(mapped(fixture), 1); /* without a client */
+    assert_no_error(driver->instance_delete(fixture->session, &fixture->call, &instance_key));
+    assert_int_equal(hmcsim_count(fixture->sim, "units", "name", "yqb-" ID_ONE), 0);
+    fixture_create(fixture, ID_ONE, &instance);
+    fixture_await_rmc(fixture, ID_ONE);
+    assert_no_error(driver->volume_attach(fixture->session, &fixture->call, &volume_key, &instance_key));
+    assert_int_equal(mapped(fixture), 1);
+    assert_no_error(driver->volume_find(fixture->session, &fixture->call, &volume_key, &volume));
+    assert_string_equal(volume.instance_ref, instance.ref);
+}
+
 static void test_resize(void **state)
 {
     struct fixture *fixture = *state;
@@ -185,6 +229,8 @@ int main(void)
         TEST(test_attach_and_detach_running),
         TEST(test_attached_elsewhere),
         TEST(test_deleting_the_instance_keeps_the_volume),
+        cmocka_unit_test_teardown(test_two_paths, fixture_teardown),
+        TEST(test_a_unit_left_by_another_partition),
         TEST(test_resize),
         TEST(test_lost_answers),
         TEST(test_full_pool),
