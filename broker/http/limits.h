@@ -38,8 +38,9 @@
 #define HTTP_ACKS_MAX 256        /* PING and SETTINGS answers waiting to be sent */
 
 /* Output. */
-#define HTTP_OUTPUT_HIGH 262144 /* bytes encrypted and not yet taken by the kernel: reading stops above it \
-                                 */
+#define HTTP_OUTPUT_HIGH                                                              \
+    262144 /* bytes encrypted and not yet taken by the kernel: reading stops above it \
+            */
 #define HTTP_STREAM_WINDOW 131072
 #define HTTP_CONNECTION_WINDOW 1048576
 

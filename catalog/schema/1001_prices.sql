@@ -1,7 +1,5 @@
 -- Providers, what they bid, and the price books that approval makes of bids. Small reference tables; only bids are
 -- under row-level security (an offer is its provider's affair until approved), prices are for everybody to compare.
-CREATE EXTENSION IF NOT EXISTS btree_gist;
-
 CREATE TABLE provider (
     id text PRIMARY KEY CHECK (id ~ '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$' AND length(id) <= 63),
     name text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),

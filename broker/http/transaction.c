@@ -1,0 +1,207 @@
+/* A call in the worker's hands: parse the body, run the handler inside its one transaction with the key's
+ * claim, the audit row and the kept answer, and make the response. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/auth/audit.h"
+#include "broker/base/log.h"
+#include "broker/http/accept.h"
+#include "broker/http/call.h"
+#include "broker/http/denial.h"
+#include "broker/http/event_stream.h"
+#include "broker/http/idempotency.h"
+#include "broker/http/problem.h"
+
+struct run {
+    struct http_internal *call;
+    struct http_call seen; /* by the handler */
+    json_t *body;
+    struct http_answer answer;
+    struct kept_answer final; /* the answer as text */
+    bool replayed;
+    int status; /* of a failure, when not the error's own */
+};
+
+static struct error *parse_body(struct run *run)
+{
+    struct http_internal *call = run->call;
+    if (!call->has_body)
+        return NULL;
+    struct error *error = json_parse_in(call->arena, call->body.data, call->body.length, &run->body);
+    if (error)
+        run->status = 400;
+    return error_wrap(error, "the body is not JSON");
+}
+
+static void see(struct run *run, struct db *db)
+{
+    struct http_internal *call = run->call;
+    json_decref(run->answer.body);
+    run->answer = (struct http_answer){.status = 200};
+    run->seen = (struct http_call){
+        .arena = call->arena,
+        .db = call->route->flags & HTTP_NO_DB ? NULL : db,
+        .principal = call->principal,
+        .now = clock_now(call->server->settings.clock),
+        .method = call->method,
+        .path = call->path,
+        .request_id = call->request_id,
+        .body = run->body,
+        .context = call->server->settings.context,
+        .internal = call,
+    };
+}
+
+/* Text of the answer, and whether the caller takes it. */
+static struct error *finish(struct run *run)
+{
+    const struct http_answer *answer = &run->answer;
+    struct arena *arena = run->call->arena;
+    run->final = (struct kept_answer){
+        .status = answer->status,
+        .location = answer->location,
+        .etag = answer->etag,
+        .retry_after = answer->retry_after,
+    };
+    if (answer->body) {
+        char *text = json_dumps(answer->body, JSON_COMPACT);
+        if (!text)
+            return error_new(ERR_INTERNAL, "the answer of %s is not JSON", run->call->route->pattern);
+        arena_defer(arena, free, text);
+        run->final.body = text;
+        run->final.content_type = answer->content_type ? answer->content_type : "application/json";
+    } else if (answer->bytes) {
+        run->final.content_type = answer->content_type ? answer->content_type : "application/octet-stream";
+    }
+    const char *accept = call_header(run->call, "accept");
+    if (run->final.content_type && !accept_allows(accept, run->final.content_type)) {
+        run->status = 406;
+        return error_new(ERR_INVALID, "it can be had as %s only", run->final.content_type);
+    }
+    return NULL;
+}
+
+static struct error *run_handler(struct run *run, struct db *db)
+{
+    see(run, db);
+    TRY(run->call->route->handler(&run->seen, &run->answer));
+    return finish(run);
+}
+
+static struct error *read_body(struct db *db, void *context)
+{
+    return run_handler(context, db);
+}
+
+static struct error *record(struct run *run, struct db *db)
+{
+    const struct http_internal *call = run->call;
+    const struct audit_entry entry = {
+        .at = run->seen.now,
+        .principal = call->principal ? principal_id(call->principal) : NULL,
+        .action = call->route->permission ? call->route->permission : "none",
+        .method = call->method,
+        .path = call->path,
+        .unit = run->answer.audit_unit,
+        .subject = run->answer.audit_subject,
+        .request_id = call->request_id,
+        .status = run->answer.status,
+    };
+    return audit_add(db, &entry);
+}
+
+static struct error *keep(struct run *run, struct db *db)
+{
+    TRY(db_pipeline_begin(db));
+    TRY(idempotency_keep(run->call, db, run->seen.now, &run->final));
+    return db_pipeline_end(db);
+}
+
+static struct error *write_body(struct db *db, void *context)
+{
+    struct run *run = context;
+    struct http_internal *call = run->call;
+    run->replayed = false;
+    if (call->key) {
+        struct kept_answer *kept = NULL;
+        TRY(idempotency_claim(call, db, clock_now(call->server->settings.clock), run->body, &kept));
+        if (kept) {
+            run->final = *kept;
+            run->replayed = true;
+            return NULL;
+        }
+    }
+    TRY(run_handler(run, db));
+    TRY_DOING(record(run, db), "could not write the audit row");
+    if (call->key)
+        TRY_DOING(keep(run, db), "could not keep the answer");
+    return NULL;
+}
+
+static struct error *run_in(struct run *run, struct db *db)
+{
+    const struct http_internal *call = run->call;
+    static const struct db_scope nobody = {0};
+    const struct db_scope *scope = call->principal ? principal_scope(call->principal) : &nobody;
+    TRY(parse_body(run));
+    if ((call->route->flags & HTTP_NO_DB) || !db)
+        return run_handler(run, NULL);
+    if (strcmp(call->route->method, "GET") == 0)
+        return db_transaction(db, scope, DB_READ_COMMITTED, read_body, run);
+    TRY(db_transaction(db, scope, call->server->settings.isolation, write_body, run));
+    feed_poke(call->server->feed);
+    return NULL;
+}
+
+/* The caller has this version already (GET only). */
+static bool unchanged(const struct run *run, const struct response *response)
+{
+    const char *etags = call_header(run->call, "if-none-match");
+    return etags && response->etag && response->status == 200 &&
+           strcmp(run->call->route->method, "GET") == 0 && etag_listed(etags, response->etag, true);
+}
+
+static struct response *respond(struct run *run)
+{
+    const struct kept_answer *final = &run->final;
+    struct response *response = response_new(final->status);
+    if (final->etag)
+        response_etag(response, final->etag);
+    response_field(response, "cache-control", final->etag ? "private, no-cache" : "no-store");
+    response_field(response, "location", final->location);
+    if (final->retry_after)
+        response_field(response, "retry-after", arena_printf(response->arena, "%d", final->retry_after));
+    if (run->replayed)
+        response_field(response, "idempotency-replayed", "true");
+    if (unchanged(run, response)) {
+        struct response *short_one = response_not_modified(response);
+        response_unref(response);
+        return short_one;
+    }
+    if (final->body)
+        response_body(response, final->content_type, final->body, strlen(final->body), false);
+    else if (run->answer.bytes && !run->replayed)
+        response_body(response, final->content_type, run->answer.bytes, run->answer.length, false);
+    else if (final->status != 204)
+        response_field(response, "content-length", "0");
+    return response;
+}
+
+void call_run(struct http_internal *call, struct db *db)
+{
+    struct run run = {.call = call};
+    struct error *error = run_in(&run, db);
+    if (!error) {
+        call->response = respond(&run);
+    } else {
+        int status = run.status ? run.status : problem_status(error);
+        call->response = problem_response(error, run.status, call->request_id);
+        bool denied = status == 401 || status == 403 || status == 404;
+        if (db && denied && denial_allowed(call->server)) {
+            call->denied_permission = call->route->permission;
+            denial_write(call, db, status);
+        }
+    }
+    error_free(error);
+    json_decref(run.answer.body);
+}

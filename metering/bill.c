@@ -1,0 +1,43 @@
+/* What a bill is called, its canonical text and digest; see bill.h. */
+#include "metering/bill.h"
+
+#include <string.h>
+
+#include "broker/base/buf.h"
+
+#define CANONICAL_MAX ((size_t)512 << 20)
+
+const char *bill_number(struct arena *arena, const char *month, const char *provider, const char *unit)
+{
+    return arena_printf(arena, "YQ%.4s%s.%s.%s", month, month + 5, provider, unit);
+}
+
+static void put_line(struct buf *buf, int64_t number, const struct bill_line *line)
+{
+    char from[MOMENT_TEXT], to[MOMENT_TEXT], price[MONEY_TEXT], amount[MONEY_TEXT], usage[WIDE_TEXT];
+    moment_format(line->price_from, from);
+    moment_format(line->price_to, to);
+    buf_printf(buf, "%lld|%s|%s|%s|%s|%s|%s|%s|%s|%s|%s|", (long long)number,
+               line->adjustment ? "adjustment" : "charge", line->charge_month, line->cloud, line->system,
+               line->item, money_format(line->price_fen, price), from, to, wide_format(line->usage, usage),
+               money_format(line->amount_fen, amount));
+    if (line->corrects_number)
+        buf_printf(buf, "%s|%lld", line->corrects_number, (long long)line->corrects_line);
+    else
+        buf_putc(buf, '|');
+    buf_putc(buf, '\n');
+}
+
+struct error *bill_digest(const struct bill *bill, const struct bill_line *lines, char hex[DIGEST_HEX])
+{
+    BUF_AUTO struct buf buf = BUF_INIT(CANONICAL_MAX);
+    char total[MONEY_TEXT];
+    buf_printf(&buf, "%s|%s|%s|%s|%s\n", bill->number, bill->unit, bill->provider, bill->month,
+               money_format(bill->total_fen, total));
+    for (int64_t i = 0; i < bill->line_count; i++)
+        put_line(&buf, i + 1, &lines[i]);
+    if (buf_overflowed(&buf))
+        return error_new(ERR_TOO_LARGE, "bill %s is too long", bill->number);
+    digest_sm3(buf_text(&buf), buf.length, hex);
+    return NULL;
+}

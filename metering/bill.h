@@ -1,0 +1,96 @@
+/* Bills: what one unit owes one provider for one month. Closing a month rates all usage, writes every bill
+ * with its lines and digest, and seals them; what becomes known later about a closed month is an adjustment
+ * line on the next bill, which names the line that it corrects. So original lines + adjustments always equal
+ * a clean rating of all that is known. Within the caller's transaction, whose scope must see everything. */
+#ifndef METERING_BILL_H
+#define METERING_BILL_H
+
+#include <stdbool.h>
+
+#include "broker/base/arena.h"
+#include "broker/base/digest.h"
+#include "broker/base/moment.h"
+#include "broker/db/db.h"
+#include "metering/rate.h"
+
+struct bill_month {
+    char month[8];
+    bool closed;
+    moment closed_at; /* 0 while open */
+    int64_t bills, lines, total_fen;
+    char digest[DIGEST_HEX]; /* SM3 over "number digest\n" of every bill in order of their numbers' bytes */
+};
+
+struct bill {
+    const char *id, *number, *unit, *provider, *month, *digest;
+    int64_t charges_fen, adjustments_fen, total_fen, line_count;
+    moment closed_at;
+};
+
+struct bill_line {
+    const char *unit, *provider, *cloud, *system;
+    char item[ITEM_CODE];
+    bool adjustment;
+    char charge_month[8]; /* when it was used */
+    int64_t price_fen;
+    moment price_from, price_to;
+    wide usage; /* micro-units × microseconds; of an adjustment, the difference */
+    int64_t amount_fen;
+    const char *corrects_number; /* NULL: none */
+    int64_t corrects_line;
+};
+
+/* Closes a month for all units and providers, or gives the result of the closing that was before: safe to
+ * repeat and to run twice at once (one waits for the other; under serializable isolation it is asked to run
+ * again). ERR_CONFLICT when the month or its grace (billing_setting) is not over at `now`, when an earlier
+ * month must be closed first, or when something was used that has no price: then nothing is written. */
+struct error *bill_close_month(struct db *db, struct arena *arena, struct month month, moment now,
+                               struct bill_month *ret_month) ERROR_MUST_USE;
+
+/* Open when it was never closed. */
+struct error *bill_month_get(struct db *db, struct month month, struct bill_month *ret_month) ERROR_MUST_USE;
+
+/* NULL: whatever. */
+struct bill_filter {
+    const char *month, *unit, *provider;
+};
+struct bill_cursor {
+    const char *month, *unit, *provider;
+};
+/* By (month, unit, provider), at most `most` after the cursor (NULL: from the start). */
+struct error *bill_list(struct db *db, struct arena *arena, const struct bill_filter *filter,
+                        const struct bill_cursor *after, int64_t most, struct bill **ret_list,
+                        size_t *ret_count) ERROR_MUST_USE;
+struct error *bill_get(struct db *db, struct arena *arena, const char *id,
+                       struct bill *ret_bill) ERROR_MUST_USE;
+/* Lines after number `after`, at most `most`: line i of the list is number after + 1 + i when the scope sees
+ * all. */
+struct error *bill_lines(struct db *db, struct arena *arena, const struct bill *bill, int64_t after,
+                         int64_t most, struct bill_line **ret_lines, int64_t **ret_numbers,
+                         size_t *ret_count) ERROR_MUST_USE;
+/* All lines on the bills of a month that the scope sees. */
+struct error *bill_lines_of_month(struct db *db, struct arena *arena, struct month month,
+                                  struct bill_line **ret_lines, size_t *ret_count) ERROR_MUST_USE;
+
+/* What was billed of a unit so far, with the number and line of each; for bill_close.c. */
+struct bill_entry {
+    struct bill_line line;
+    const char *number;
+    int64_t line_no;
+};
+struct error *bill_entries(struct db *db, struct arena *arena, const char *unit, struct bill_entry **ret_list,
+                           size_t *ret_count) ERROR_MUST_USE;
+struct error *bill_add(struct db *db, const struct bill *bill, const struct bill_line *lines) ERROR_MUST_USE;
+
+/* "YQ202611.provider.unit": unique, for neither id has a dot in it. */
+const char *bill_number(struct arena *arena, const char *month, const char *provider, const char *unit);
+/* SM3 over the canonical text of a bill (metering/README.md): anyone can compute it again from GET
+ * /v1/bills/{id}. */
+struct error *bill_digest(const struct bill *bill, const struct bill_line *lines,
+                          char hex[DIGEST_HEX]) ERROR_MUST_USE;
+
+/* Prices and prorations of all providers for a month. */
+struct error *bill_rates(struct db *db, struct arena *arena, struct month month,
+                         struct rate_provider **ret_list, size_t *ret_count) ERROR_MUST_USE;
+
+#endif

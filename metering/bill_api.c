@@ -1,0 +1,170 @@
+/* /v1/months/{month}, /v1/bills and /v1/bills/{id}. */
+#include "broker/base/json.h"
+#include "metering/bill.h"
+#include "metering/cursor.h"
+#include "metering/routes.h"
+#include "metering/statement.h"
+
+static json_t *month_json(const struct bill_month *month)
+{
+    json_t *json = json_object();
+    json_put_text(json, "month", month->month);
+    json_put_text(json, "state", month->closed ? "closed" : "open");
+    if (!month->closed)
+        return json;
+    json_put_moment(json, "closed_at", month->closed_at);
+    json_put_int(json, "bills", month->bills);
+    json_put_int(json, "lines", month->lines);
+    json_put_yuan(json, "total_yuan", month->total_fen);
+    json_put_text(json, "digest_sm3", month->digest);
+    return json;
+}
+
+static struct error *param_month(struct http_call *call, struct month *ret_month)
+{
+    return error_recode(month_parse(http_param(call, "month"), ret_month), ERR_NOT_FOUND, "no such month");
+}
+
+static struct error *close_month(struct http_call *call, struct http_answer *ret_answer)
+{
+    struct month month;
+    struct bill_month closed;
+    TRY(param_month(call, &month));
+    TRY(bill_close_month(call->db, call->arena, month, call->now, &closed));
+    *ret_answer = (struct http_answer){
+        .status = 200, .body = month_json(&closed), .audit_subject = arena_strdup(call->arena, closed.month)};
+    return NULL;
+}
+
+static struct error *get_month(struct http_call *call, struct http_answer *ret_answer)
+{
+    struct month month;
+    struct bill_month state;
+    TRY(param_month(call, &month));
+    TRY(bill_month_get(call->db, month, &state));
+    *ret_answer = (struct http_answer){.status = 200, .body = month_json(&state)};
+    return NULL;
+}
+
+static json_t *bill_json(const struct bill *bill)
+{
+    json_t *json = json_object();
+    json_put_text(json, "id", bill->id);
+    json_put_text(json, "number", bill->number);
+    json_put_text(json, "unit", bill->unit);
+    json_put_text(json, "provider", bill->provider);
+    json_put_text(json, "month", bill->month);
+    json_put_yuan(json, "charges_yuan", bill->charges_fen);
+    json_put_yuan(json, "adjustments_yuan", bill->adjustments_fen);
+    json_put_yuan(json, "total_yuan", bill->total_fen);
+    json_put_int(json, "line_count", bill->line_count);
+    json_put_moment(json, "closed_at", bill->closed_at);
+    json_put_text(json, "digest_sm3", bill->digest);
+    return json;
+}
+
+static struct error *line_json(struct arena *arena, const struct bill_line *line, int64_t number,
+                               json_t **ret_json)
+{
+    struct month month;
+    char usage[WIDE_TEXT];
+    TRY(month_parse(line->charge_month, &month));
+    json_t *json = json_object();
+    json_put_int(json, "line", number);
+    json_put_text(json, "type", line->adjustment ? "adjustment" : "charge");
+    json_put_text(json, "charge_month", line->charge_month);
+    json_put_text(json, "cloud", line->cloud);
+    json_put_text(json, "system", line->system);
+    json_put_text(json, "item", line->item);
+    json_put_text(json, "item_name", item_find(line->item)->name);
+    json_put_yuan(json, "price_yuan", line->price_fen);
+    json_put_moment(json, "price_from", line->price_from);
+    json_put_moment(json, "price_to", line->price_to);
+    json_put_text(json, "average_quantity", statement_average(arena, line->usage, month));
+    json_put_text(json, "usage_unit_hours", statement_unit_hours(arena, line->usage));
+    json_put_text(json, "usage_exact", wide_format(line->usage, usage)); /* micro-units × microseconds */
+    json_put_yuan(json, "amount_yuan", line->amount_fen);
+    if (line->corrects_number) {
+        json_t *corrects = json_object();
+        json_put_text(corrects, "bill", line->corrects_number);
+        json_put_int(corrects, "line", line->corrects_line);
+        json_put(json, "corrects", corrects);
+    }
+    *ret_json = json;
+    return NULL;
+}
+
+static struct error *list_bills(struct http_call *call, struct http_answer *ret_answer)
+{
+    struct http_page page;
+    struct bill_cursor cursor;
+    const char *parts[3];
+    struct bill *list;
+    size_t count;
+    struct bill_filter filter = {.month = http_query(call, "month"),
+                                 .unit = http_query(call, "unit"),
+                                 .provider = http_query(call, "provider")};
+    TRY(http_page(call, &page));
+    if (page.after) {
+        TRY(cursor_split(call->arena, page.after, parts, 3));
+        cursor = (struct bill_cursor){parts[0], parts[1], parts[2]};
+    }
+    TRY(bill_list(call->db, call->arena, &filter, page.after ? &cursor : NULL, page.size + 1, &list, &count));
+    json_t *body = json_object(), *rows = json_array();
+    json_put(body, "bills", rows);
+    for (size_t i = 0; i < count && i < (size_t)page.size; i++)
+        json_push(rows, bill_json(&list[i]));
+    if (count > (size_t)page.size) {
+        const struct bill *last = &list[page.size - 1];
+        http_page_next(call, body,
+                       arena_printf(call->arena, "%s|%s|%s", last->month, last->unit, last->provider));
+    }
+    *ret_answer = (struct http_answer){.status = 200, .body = body};
+    return NULL;
+}
+
+static struct error *read_line_cursor(struct http_call *call, const char *text, int64_t *ret_after)
+{
+    int64_t value = 0;
+    for (const char *at = text; *at; at++) {
+        if (*at < '0' || *at > '9' || value > INT32_MAX)
+            return error_new(ERR_INVALID, "the query member page_token: not of this list");
+        value = value * 10 + (*at - '0');
+    }
+    *ret_after = value;
+    return NULL;
+}
+
+static struct error *get_bill(struct http_call *call, struct http_answer *ret_answer)
+{
+    struct bill bill;
+    struct http_page page;
+    struct bill_line *lines;
+    int64_t *numbers, after = 0;
+    size_t count;
+    TRY(bill_get(call->db, call->arena, http_param(call, "id"), &bill));
+    TRY(http_page(call, &page));
+    if (page.after)
+        TRY(read_line_cursor(call, page.after, &after));
+    TRY(bill_lines(call->db, call->arena, &bill, after, page.size + 1, &lines, &numbers, &count));
+    json_t *body = json_hold(call->arena, bill_json(&bill)), *rows = json_array();
+    json_put(body, "lines", rows);
+    for (size_t i = 0; i < count && i < (size_t)page.size; i++) {
+        json_t *json;
+        TRY(line_json(call->arena, &lines[i], numbers[i], &json));
+        json_push(rows, json);
+    }
+    if (count > (size_t)page.size)
+        http_page_next(call, body, arena_printf(call->arena, "%lld", (long long)numbers[page.size - 1]));
+    *ret_answer = (struct http_answer){.status = 200, .body = json_incref(body)};
+    return NULL;
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/v1/months/{month}", get_month, "bills:read", 0, NULL},
+    {"POST", "/v1/months/{month}:close", close_month, "bills:close", HTTP_NO_BODY, NULL},
+    {"GET", "/v1/bills", list_bills, "bills:read", 0, "month,unit,provider,page_size,page_token"},
+    {"GET", "/v1/bills/{id}", get_bill, "bills:read", 0, "page_size,page_token"},
+};
+
+const struct http_table bill_routes = HTTP_TABLE(routes);

@@ -1,0 +1,235 @@
+/* SQL of months, bills and lines; see bill.h. */
+#include <string.h>
+
+#include "catalog/provider.h"
+#include "metering/bill.h"
+
+#define PROVIDERS_MAX 1000
+
+static const struct db_statement get_month = {
+    "billing_month_get", "SELECT closed_at, bills, lines, total_fen, digest FROM billing_month"
+                         " WHERE month = $1 AND state = 'closed'"};
+static const struct db_statement add_bill = {
+    "bill_add",
+    "INSERT INTO bill (unit_id, id, number, provider_id, month, charges_fen, adjustments_fen, total_fen,"
+    " line_count, digest, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"};
+static const struct db_statement add_line = {
+    "bill_line_add", "INSERT INTO bill_line (unit_id, bill_id, line_no, month, type, charge_month, "
+                     "provider_id, cloud_id, system_id, item,"
+                     " price_fen, price_from, price_to, usage, amount_fen, corrects_number, corrects_line)"
+                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"};
+
+#define BILL_COLUMNS                                                                                         \
+    "id, number, unit_id, provider_id, month, digest, charges_fen, adjustments_fen, total_fen, line_count, " \
+    "closed_at"
+static const struct db_statement get_bill = {"bill_get", "SELECT " BILL_COLUMNS " FROM bill WHERE id = $1"};
+static const struct db_statement list_bills = {
+    "bill_list", "SELECT " BILL_COLUMNS " FROM bill WHERE ($1::text IS NULL OR month = $1)"
+                 " AND ($2::text IS NULL OR unit_id = $2) AND ($3::text IS NULL OR provider_id = $3)"
+                 " AND ($4::text IS NULL OR (month, unit_id, provider_id) > ($4, $5::text, $6::text))"
+                 " ORDER BY month, unit_id, provider_id LIMIT $7"};
+
+#define LINE_COLUMNS                                                                                     \
+    "l.unit_id, l.provider_id, l.cloud_id, l.system_id, l.item, l.type = 'adjustment', l.charge_month, " \
+    "l.price_fen, "                                                                                      \
+    "l.price_from, l.price_to, l.usage, l.amount_fen, l.corrects_number, l.corrects_line, l.line_no"
+static const struct db_statement get_lines = {
+    "bill_lines",
+    "SELECT " LINE_COLUMNS " FROM bill_line l WHERE l.unit_id = $1 AND l.bill_id = $2 AND l.line_no > $3"
+    " ORDER BY l.line_no LIMIT $4"};
+static const struct db_statement get_month_lines = {
+    "bill_month_lines", "SELECT " LINE_COLUMNS " FROM bill_line l WHERE l.month = $1"};
+static const struct db_statement get_entries = {
+    "bill_entries", "SELECT " LINE_COLUMNS ", b.number FROM bill_line l JOIN bill b ON b.unit_id = l.unit_id"
+                    " AND b.id = l.bill_id WHERE l.unit_id = $1 ORDER BY b.month, b.number, l.line_no"};
+
+struct error *bill_month_get(struct db *db, struct month month, struct bill_month *ret_month)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    struct bill_month found = {.closed = false};
+    month_format(month, found.month);
+    TRY(db_query(db, &get_month, DB_VALUES(db_text(found.month)), &rows));
+    if (db_count(rows)) {
+        found.closed = true;
+        found.closed_at = db_get_moment(rows, 0, 0);
+        found.bills = db_get_int(rows, 0, 1);
+        found.lines = db_get_int(rows, 0, 2);
+        found.total_fen = db_get_int(rows, 0, 3);
+        memcpy(found.digest, db_get_text(rows, 0, 4), strnlen(db_get_text(rows, 0, 4), DIGEST_HEX - 1));
+    }
+    *ret_month = found;
+    return NULL;
+}
+
+static struct bill read_bill(struct arena *arena, const struct db_rows *rows, size_t row)
+{
+    return (struct bill){
+        .id = arena_strdup(arena, db_get_text(rows, row, 0)),
+        .number = arena_strdup(arena, db_get_text(rows, row, 1)),
+        .unit = arena_strdup(arena, db_get_text(rows, row, 2)),
+        .provider = arena_strdup(arena, db_get_text(rows, row, 3)),
+        .month = arena_strdup(arena, db_get_text(rows, row, 4)),
+        .digest = arena_strdup(arena, db_get_text(rows, row, 5)),
+        .charges_fen = db_get_int(rows, row, 6),
+        .adjustments_fen = db_get_int(rows, row, 7),
+        .total_fen = db_get_int(rows, row, 8),
+        .line_count = db_get_int(rows, row, 9),
+        .closed_at = db_get_moment(rows, row, 10),
+    };
+}
+
+static struct bill_line read_line(struct arena *arena, const struct db_rows *rows, size_t row)
+{
+    struct bill_line line = {
+        .unit = arena_strdup(arena, db_get_text(rows, row, 0)),
+        .provider = arena_strdup(arena, db_get_text(rows, row, 1)),
+        .cloud = arena_strdup(arena, db_get_text(rows, row, 2)),
+        .system = arena_strdup(arena, db_get_text(rows, row, 3)),
+        .adjustment = db_get_bool(rows, row, 5),
+        .price_fen = db_get_int(rows, row, 7),
+        .price_from = db_get_moment(rows, row, 8),
+        .price_to = db_get_moment(rows, row, 9),
+        .usage = db_get_wide(rows, row, 10),
+        .amount_fen = db_get_int(rows, row, 11),
+        .corrects_number = arena_strdup(arena, db_get_text(rows, row, 12)),
+        .corrects_line = db_get_int(rows, row, 13),
+    };
+    memcpy(line.item, db_get_text(rows, row, 4), ITEM_CODE);                        /* written by bill_add */
+    memcpy(line.charge_month, db_get_text(rows, row, 6), sizeof line.charge_month); /* likewise */
+    return line;
+}
+
+struct error *bill_list(struct db *db, struct arena *arena, const struct bill_filter *filter,
+                        const struct bill_cursor *after, int64_t most, struct bill **ret_list,
+                        size_t *ret_count)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    const struct bill_cursor none = {0}, *cursor = after ? after : &none;
+    TRY(db_query(db, &list_bills,
+                 DB_VALUES(db_text(filter->month), db_text(filter->unit), db_text(filter->provider),
+                           db_text(cursor->month), db_text(cursor->unit), db_text(cursor->provider),
+                           db_int(most)),
+                 &rows));
+    size_t count = db_count(rows);
+    struct bill *list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        list[i] = read_bill(arena, rows, i);
+    *ret_list = list;
+    *ret_count = count;
+    return NULL;
+}
+
+struct error *bill_get(struct db *db, struct arena *arena, const char *id, struct bill *ret_bill)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query_one(db, &get_bill, DB_VALUES(db_text(id)), "bill of this id", &rows));
+    *ret_bill = read_bill(arena, rows, 0);
+    return NULL;
+}
+
+struct error *bill_lines(struct db *db, struct arena *arena, const struct bill *bill, int64_t after,
+                         int64_t most, struct bill_line **ret_lines, int64_t **ret_numbers, size_t *ret_count)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query(db, &get_lines,
+                 DB_VALUES(db_text(bill->unit), db_text(bill->id), db_int(after), db_int(most)), &rows));
+    size_t count = db_count(rows);
+    struct bill_line *lines = arena_array(arena, count, sizeof *lines);
+    int64_t *numbers = arena_array(arena, count, sizeof *numbers);
+    for (size_t i = 0; i < count; i++) {
+        lines[i] = read_line(arena, rows, i);
+        numbers[i] = db_get_int(rows, i, 14);
+    }
+    *ret_lines = lines;
+    *ret_numbers = numbers;
+    *ret_count = count;
+    return NULL;
+}
+
+struct error *bill_lines_of_month(struct db *db, struct arena *arena, struct month month,
+                                  struct bill_line **ret_lines, size_t *ret_count)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    char text[8];
+    month_format(month, text);
+    TRY(db_query(db, &get_month_lines, DB_VALUES(db_text(text)), &rows));
+    size_t count = db_count(rows);
+    struct bill_line *lines = arena_array(arena, count, sizeof *lines);
+    for (size_t i = 0; i < count; i++)
+        lines[i] = read_line(arena, rows, i);
+    *ret_lines = lines;
+    *ret_count = count;
+    return NULL;
+}
+
+struct error *bill_entries(struct db *db, struct arena *arena, const char *unit, struct bill_entry **ret_list,
+                           size_t *ret_count)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query(db, &get_entries, DB_VALUES(db_text(unit)), &rows));
+    size_t count = db_count(rows);
+    struct bill_entry *list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        list[i] = (struct bill_entry){.line = read_line(arena, rows, i),
+                                      .line_no = db_get_int(rows, i, 14),
+                                      .number = arena_strdup(arena, db_get_text(rows, i, 15))};
+    *ret_list = list;
+    *ret_count = count;
+    return NULL;
+}
+
+static struct error *queue_line(struct db *db, const struct bill *bill, int64_t number,
+                                const struct bill_line *line)
+{
+    return db_queue(db, &add_line,
+                    DB_VALUES(db_text(bill->unit), db_text(bill->id), db_int(number), db_text(bill->month),
+                              db_text(line->adjustment ? "adjustment" : "charge"),
+                              db_text(line->charge_month), db_text(line->provider), db_text(line->cloud),
+                              db_text(line->system), db_text(line->item), db_int(line->price_fen),
+                              db_moment(line->price_from), db_moment(line->price_to), db_wide(line->usage),
+                              db_int(line->amount_fen), db_text(line->corrects_number),
+                              line->corrects_number ? db_int(line->corrects_line) : db_null()),
+                    1);
+}
+
+struct error *bill_add(struct db *db, const struct bill *bill, const struct bill_line *lines)
+{
+    TRY(db_pipeline_begin(db));
+    struct error *error =
+        db_queue(db, &add_bill,
+                 DB_VALUES(db_text(bill->unit), db_text(bill->id), db_text(bill->number),
+                           db_text(bill->provider), db_text(bill->month), db_int(bill->charges_fen),
+                           db_int(bill->adjustments_fen), db_int(bill->total_fen), db_int(bill->line_count),
+                           db_text(bill->digest), db_moment(bill->closed_at)),
+                 1);
+    for (int64_t i = 0; i < bill->line_count && !error; i++)
+        error = queue_line(db, bill, i + 1, &lines[i]);
+    struct error *end = db_pipeline_end(db);
+    if (error) {
+        error_ignore(end); /* what could not be queued says it better */
+        return error;
+    }
+    return end;
+}
+
+struct error *bill_rates(struct db *db, struct arena *arena, struct month month,
+                         struct rate_provider **ret_list, size_t *ret_count)
+{
+    struct provider *providers;
+    size_t count;
+    TRY(provider_list(db, arena, NULL, PROVIDERS_MAX, &providers, &count));
+    struct rate_provider *list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        struct agreement agreement;
+        struct price_period *prices;
+        TRY(provider_agreement(db, providers[i].id, month_start(month), &agreement));
+        TRY(price_periods(db, arena, providers[i].id, month_start(month), month_end(month), &prices,
+                          &list[i].price_count));
+        list[i].prices = prices;
+        list[i].id = providers[i].id;
+        list[i].proration = agreement.proration;
+    }
+    *ret_list = list;
+    *ret_count = count;
+    return NULL;
+}

@@ -1,0 +1,9 @@
+/* The route tables of this floor, for the composition root. */
+#ifndef METERING_ROUTES_H
+#define METERING_ROUTES_H
+
+#include "broker/http/http.h"
+
+extern const struct http_table usage_routes, bill_routes, statement_routes;
+
+#endif

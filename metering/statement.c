@@ -1,0 +1,154 @@
+/* Grouping of lines; see statement.h. */
+#include "metering/statement.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "metering/usage.h"
+
+const char *const statement_dimension_names[STATEMENT_DIMENSIONS] = {"unit", "system", "cloud", "provider",
+                                                                     "item"};
+
+struct error *statement_parse(const char *group_by, unsigned *ret_mask)
+{
+    unsigned mask = 0;
+    const char *at = group_by ? group_by : "";
+    while (*at) {
+        size_t length = strcspn(at, ","), i = 0;
+        while (i < STATEMENT_DIMENSIONS && (strlen(statement_dimension_names[i]) != length ||
+                                            memcmp(statement_dimension_names[i], at, length) != 0))
+            i++;
+        if (i == STATEMENT_DIMENSIONS || (mask & 1u << i) || (at[length] == ',' && !at[length + 1]))
+            return error_new(ERR_INVALID,
+                             "the query member group_by: some of unit, system, cloud, provider, item,"
+                             " each once, joined by commas");
+        mask |= 1u << i;
+        at += length + (at[length] == ',');
+    }
+    *ret_mask = mask;
+    return NULL;
+}
+
+struct keyed {
+    const char *keys[STATEMENT_DIMENSIONS]; /* "" when not grouped by */
+    const struct bill_line *line;
+};
+
+static int compare_keyed(const void *left, const void *right)
+{
+    const struct keyed *a = left, *b = right;
+    int order = 0;
+    for (int i = 0; i < STATEMENT_DIMENSIONS && !order; i++)
+        order = strcmp(a->keys[i], b->keys[i]);
+    return order;
+}
+
+static struct keyed key_of(const struct bill_line *line, unsigned mask)
+{
+    const char *all[STATEMENT_DIMENSIONS] = {line->unit, line->system, line->cloud, line->provider,
+                                             line->item};
+    struct keyed keyed = {.line = line};
+    for (int i = 0; i < STATEMENT_DIMENSIONS; i++)
+        keyed.keys[i] = mask & 1u << i ? all[i] : "";
+    return keyed;
+}
+
+static struct error *add(struct statement_row *row, const struct bill_line *line)
+{
+    int64_t *sum = line->adjustment ? &row->adjustments_fen : &row->charges_fen;
+    TRY(money_add(*sum, line->amount_fen, sum));
+    TRY(money_add(row->amount_fen, line->amount_fen, &row->amount_fen));
+    row->line_count++;
+    if (line->adjustment)
+        return NULL;
+    row->unpriced += line->price_fen == 0;
+    row->price_fen = row->usage == 0 || row->price_fen == line->price_fen ? line->price_fen : 0;
+    if (__builtin_add_overflow(row->usage, line->usage, &row->usage))
+        return error_new(ERR_TOO_LARGE, "usage beyond 128 bits");
+    return NULL;
+}
+
+struct error *statement_group(struct arena *arena, const struct bill_line *lines, size_t count, unsigned mask,
+                              struct statement *ret_statement)
+{
+    struct statement statement = {.rows = arena_array(arena, count, sizeof *statement.rows)};
+    struct keyed *list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = key_of(&lines[i], mask);
+        TRY(add(&statement.total, &lines[i]));
+    }
+    if (count)
+        qsort(list, count, sizeof *list, compare_keyed);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || compare_keyed(&list[i], &list[i - 1])) {
+            struct statement_row *row = &statement.rows[statement.count++];
+            for (int d = 0; d < STATEMENT_DIMENSIONS; d++)
+                row->keys[d] = mask & 1u << d ? list[i].keys[d] : NULL;
+        }
+        TRY(add(&statement.rows[statement.count - 1], list[i].line));
+    }
+    *ret_statement = statement;
+    return NULL;
+}
+
+static struct error *rated_lines(struct db *db, struct arena *arena, struct month month, moment now,
+                                 struct bill_line **ret_lines, size_t *ret_count)
+{
+    struct rate_interval *intervals;
+    struct rate_provider *providers;
+    struct rate_line *rated;
+    size_t interval_count, provider_count, count;
+    TRY(usage_intervals(db, arena, NULL, month_start(month), month_end(month), &intervals, &interval_count));
+    TRY(bill_rates(db, arena, month, &providers, &provider_count));
+    TRY(rate_month(arena, intervals, interval_count, providers, provider_count, month, now, &rated, &count));
+    struct bill_line *lines = arena_array(arena, count, sizeof *lines);
+    for (size_t i = 0; i < count; i++) {
+        lines[i] = (struct bill_line){.unit = rated[i].unit,
+                                      .provider = rated[i].provider,
+                                      .cloud = rated[i].cloud,
+                                      .system = rated[i].system,
+                                      .price_fen = rated[i].price_fen,
+                                      .price_from = rated[i].price_from,
+                                      .price_to = rated[i].price_to,
+                                      .usage = rated[i].usage,
+                                      .amount_fen = rated[i].amount_fen};
+        memcpy(lines[i].item, rated[i].item, ITEM_CODE);
+        month_format(month, lines[i].charge_month);
+    }
+    *ret_lines = lines;
+    *ret_count = count;
+    return NULL;
+}
+
+struct error *statement_lines(struct db *db, struct arena *arena, struct month month, moment now,
+                              struct bill_month *ret_month, struct bill_line **ret_lines, size_t *ret_count)
+{
+    struct bill_month state;
+    TRY(bill_month_get(db, month, &state));
+    if (state.closed)
+        TRY(bill_lines_of_month(db, arena, month, ret_lines, ret_count));
+    else
+        TRY(rated_lines(db, arena, month, now, ret_lines, ret_count));
+    *ret_month = state;
+    return NULL;
+}
+
+/* usage ÷ divisor with six decimals, half up in size; the divisor leaves micro-units. */
+static const char *six_decimals(struct arena *arena, wide usage, wide divisor)
+{
+    bool negative = usage < 0;
+    wide micro = wide_divide_half_up(negative ? -usage : usage, divisor);
+    char whole[WIDE_TEXT];
+    return arena_printf(arena, "%s%s.%06d", negative && micro ? "-" : "",
+                        wide_format(micro / QUANTITY_ONE, whole), (int)(micro % QUANTITY_ONE));
+}
+
+const char *statement_average(struct arena *arena, wide usage, struct month month)
+{
+    return six_decimals(arena, usage, month_end(month) - month_start(month));
+}
+
+const char *statement_unit_hours(struct arena *arena, wide usage)
+{
+    return six_decimals(arena, usage, MOMENT_HOUR);
+}

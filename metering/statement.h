@@ -1,0 +1,56 @@
+/* The consolidated statement of a month: the lines of all bills the caller may see (closed), or what rating
+ * says now (open), added up along any of five dimensions. Grouping is the same code for both, and adds up
+ * lines that were rounded once already, so the sum over any grouping is the same to the fen. */
+#ifndef METERING_STATEMENT_H
+#define METERING_STATEMENT_H
+
+#include <jansson.h>
+
+#include "broker/base/arena.h"
+#include "broker/base/moment.h"
+#include "broker/db/db.h"
+#include "metering/bill.h"
+
+enum statement_dimension {
+    STATEMENT_UNIT,
+    STATEMENT_SYSTEM,
+    STATEMENT_CLOUD,
+    STATEMENT_PROVIDER,
+    STATEMENT_ITEM,
+    STATEMENT_DIMENSIONS
+};
+extern const char *const statement_dimension_names[STATEMENT_DIMENSIONS];
+
+/* "unit,item" in any order, each at most once; "" or NULL: none, the total alone. *ret_mask has bit 1 <<
+ * dimension. */
+struct error *statement_parse(const char *group_by, unsigned *ret_mask) ERROR_MUST_USE;
+
+struct statement_row {
+    const char *keys[STATEMENT_DIMENSIONS]; /* NULL for a dimension that is not grouped by */
+    int64_t charges_fen, adjustments_fen, amount_fen;
+    int64_t line_count, unpriced;
+    int64_t price_fen; /* when all charges of the row have one price, else 0 */
+    wide usage;        /* of the charges; means something only when grouped by item */
+};
+
+struct statement {
+    struct statement_row *rows; /* by their keys, in the order of the dimensions */
+    size_t count;
+    struct statement_row total;
+};
+
+/* Pure. A line without a price (price_fen 0) counts as unpriced. */
+struct error *statement_group(struct arena *arena, const struct bill_line *lines, size_t count, unsigned mask,
+                              struct statement *ret_statement) ERROR_MUST_USE;
+
+/* The lines behind a statement: of the bills when the month is closed, else rated up to `now`. */
+struct error *statement_lines(struct db *db, struct arena *arena, struct month month, moment now,
+                              struct bill_month *ret_month, struct bill_line **ret_lines,
+                              size_t *ret_count) ERROR_MUST_USE;
+
+/* Numbers for a person with a calculator: usage ÷ length of the month ("average quantity") and usage in
+ * unit·hours, both with six decimals, half up. */
+const char *statement_average(struct arena *arena, wide usage, struct month month);
+const char *statement_unit_hours(struct arena *arena, wide usage);
+
+#endif

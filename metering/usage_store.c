@@ -1,0 +1,207 @@
+/* SQL of usage intervals, and the steps of usage_set; see usage.h. */
+#include <string.h>
+
+#include "broker/base/money.h"
+#include "metering/usage.h"
+
+static const struct db_statement open_intervals = {
+    "usage_open", "SELECT item, micro, system_id, cloud_id, provider_id, start_at FROM usage_interval"
+                  " WHERE unit_id = $1 AND resource_id = $2 AND end_at IS NULL ORDER BY item FOR UPDATE"};
+static const struct db_statement latest_change = {
+    "usage_latest",
+    "SELECT max(greatest(start_at, end_at)) FROM usage_interval WHERE unit_id = $1 AND resource_id = $2"};
+static const struct db_statement drop_empty = {
+    "usage_drop_empty", "DELETE FROM usage_interval WHERE unit_id = $1 AND resource_id = $2 AND item = $3"
+                        " AND start_at = $4 AND end_at IS NULL"};
+static const struct db_statement end_interval = {
+    "usage_end_one",
+    "UPDATE usage_interval SET end_at = $5 WHERE unit_id = $1 AND resource_id = $2 AND item = $3"
+    " AND start_at = $4 AND end_at IS NULL"};
+static const struct db_statement add_interval = {
+    "usage_add",
+    "INSERT INTO usage_interval (unit_id, system_id, cloud_id, provider_id, resource_id, kind, item, micro,"
+    " start_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
+
+/* Ends the open interval of a row, or drops it when it would have no length. */
+static struct error *end_row(struct db *db, const char *unit, const char *resource,
+                             const struct db_rows *rows, size_t row, moment at)
+{
+    const char *item = db_get_text(rows, row, 0);
+    moment start = db_get_moment(rows, row, 5);
+    int64_t changed;
+    if (start == at)
+        TRY(db_run(db, &drop_empty,
+                   DB_VALUES(db_text(unit), db_text(resource), db_text(item), db_moment(start)), &changed));
+    else
+        TRY(db_run(
+            db, &end_interval,
+            DB_VALUES(db_text(unit), db_text(resource), db_text(item), db_moment(start), db_moment(at)),
+            &changed));
+    return changed == 1 ? NULL : error_new(ERR_CONFLICT, "the usage of %s changed meanwhile", resource);
+}
+
+static struct error *too_early(const char *resource, moment at, moment last)
+{
+    char asked[MOMENT_TEXT], known[MOMENT_TEXT];
+    moment_format(at, asked);
+    moment_format(last, known);
+    return error_new(ERR_CONFLICT, "usage of %s cannot change at %s: it is known up to %s", resource, asked,
+                     known);
+}
+
+static struct error *check_items(const struct item_quantity *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].micro < 0 || items[i].micro > QUANTITY_MAX || !item_find(items[i].item))
+            return error_new(ERR_INTERNAL, "usage of item %s out of range", items[i].item);
+        for (size_t j = 0; j < i; j++)
+            if (!strcmp(items[i].item, items[j].item))
+                return error_new(ERR_INTERNAL, "item %s twice in one usage", items[i].item);
+    }
+    return NULL;
+}
+
+static bool same_owner(const struct usage_subject *subject, const struct db_rows *rows, size_t row)
+{
+    return !strcmp(subject->system, db_get_text(rows, row, 2)) &&
+           !strcmp(subject->cloud, db_get_text(rows, row, 3)) &&
+           !strcmp(subject->provider, db_get_text(rows, row, 4));
+}
+
+/* Index of the wanted item that the open row already is, or `count`. */
+static size_t matching(const struct usage_subject *subject, const struct item_quantity *items, size_t count,
+                       const struct db_rows *rows, size_t row)
+{
+    size_t i = 0;
+    while (i < count && (strcmp(items[i].item, db_get_text(rows, row, 0)) != 0 ||
+                         items[i].micro != db_get_int(rows, row, 1) || !same_owner(subject, rows, row)))
+        i++;
+    return i;
+}
+
+static struct error *refuse_past(struct db *db, const char *unit, const char *resource, moment at)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query(db, &latest_change, DB_VALUES(db_text(unit), db_text(resource)), &rows));
+    if (!db_is_null(rows, 0, 0) && db_get_moment(rows, 0, 0) > at)
+        return too_early(resource, at, db_get_moment(rows, 0, 0));
+    return NULL;
+}
+
+struct error *usage_set(struct db *db, const struct usage_subject *subject, const struct item_quantity *items,
+                        size_t count, moment at)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    bool open[ITEM_COUNT] = {false};
+    TRY(check_items(items, count));
+    TRY(db_query(db, &open_intervals, DB_VALUES(db_text(subject->unit), db_text(subject->resource)), &rows));
+    TRY(refuse_past(db, subject->unit, subject->resource, at));
+    for (size_t row = 0; row < db_count(rows); row++) {
+        size_t match = matching(subject, items, count, rows, row);
+        if (match < count)
+            open[match] = true; /* each item once: at most ITEM_COUNT of them */
+        else
+            TRY(end_row(db, subject->unit, subject->resource, rows, row, at));
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (open[i] || !items[i].micro)
+            continue;
+        TRY_DOING(
+            db_run(db, &add_interval,
+                   DB_VALUES(db_text(subject->unit), db_text(subject->system), db_text(subject->cloud),
+                             db_text(subject->provider), db_text(subject->resource), db_text(subject->kind),
+                             db_text(items[i].item), db_int(items[i].micro), db_moment(at)),
+                   NULL),
+            "could not open usage of item %s", items[i].item);
+    }
+    return NULL;
+}
+
+struct error *usage_end(struct db *db, const char *unit, const char *resource, moment at)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query(db, &open_intervals, DB_VALUES(db_text(unit), db_text(resource)), &rows));
+    for (size_t row = 0; row < db_count(rows); row++)
+        if (db_get_moment(rows, row, 5) > at)
+            return too_early(resource, at, db_get_moment(rows, row, 5));
+    for (size_t row = 0; row < db_count(rows); row++)
+        TRY(end_row(db, unit, resource, rows, row, at));
+    return NULL;
+}
+
+#define COLUMNS "unit_id, system_id, cloud_id, provider_id, resource_id, item, micro, start_at, end_at, kind"
+
+static const struct db_statement list_usage = {
+    "usage_list",
+    "SELECT " COLUMNS " FROM usage_interval"
+    " WHERE ($1::text IS NULL OR unit_id = $1) AND ($2::text IS NULL OR system_id = $2)"
+    " AND ($3::text IS NULL OR cloud_id = $3) AND ($4::text IS NULL OR provider_id = $4)"
+    " AND ($5::text IS NULL OR resource_id = $5) AND ($6::text IS NULL OR item = $6)"
+    " AND (end_at IS NULL OR end_at > $7) AND start_at < $8"
+    " AND ($9::text IS NULL OR (unit_id, resource_id, item, start_at) > ($9, $10::text, $11::text, $12))"
+    " ORDER BY unit_id, resource_id, item, start_at LIMIT $13"};
+static const struct db_statement unit_intervals = {
+    "usage_of_unit",
+    "SELECT " COLUMNS " FROM usage_interval WHERE unit_id = $1 AND (end_at IS NULL OR end_at > $2)"
+    " AND start_at < $3 ORDER BY unit_id, resource_id, item, start_at"};
+static const struct db_statement all_intervals = {
+    "usage_of_all",
+    "SELECT " COLUMNS " FROM usage_interval WHERE (end_at IS NULL OR end_at > $1) AND start_at < $2"
+    " ORDER BY unit_id, resource_id, item, start_at"};
+
+static struct rate_interval read_interval(struct arena *arena, const struct db_rows *rows, size_t row)
+{
+    struct rate_interval interval = {
+        .unit = arena_strdup(arena, db_get_text(rows, row, 0)),
+        .system = arena_strdup(arena, db_get_text(rows, row, 1)),
+        .cloud = arena_strdup(arena, db_get_text(rows, row, 2)),
+        .provider = arena_strdup(arena, db_get_text(rows, row, 3)),
+        .resource = arena_strdup(arena, db_get_text(rows, row, 4)),
+        .micro = db_get_int(rows, row, 6),
+        .from = db_get_moment(rows, row, 7),
+        .to = db_is_null(rows, row, 8) ? MOMENT_MAX : db_get_moment(rows, row, 8),
+    };
+    memcpy(interval.item, db_get_text(rows, row, 5), ITEM_CODE); /* four digits by the table's check */
+    return interval;
+}
+
+struct error *usage_list(struct db *db, struct arena *arena, const struct usage_filter *filter,
+                         const struct usage_cursor *after, int64_t most, struct usage_row **ret_list,
+                         size_t *ret_count)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    const struct usage_cursor none = {.from = MOMENT_MIN}, *cursor = after ? after : &none;
+    TRY(db_query(db, &list_usage,
+                 DB_VALUES(db_text(filter->unit), db_text(filter->system), db_text(filter->cloud),
+                           db_text(filter->provider), db_text(filter->resource), db_text(filter->item),
+                           db_moment(filter->from ? filter->from : MOMENT_MIN),
+                           db_moment(filter->to ? filter->to : MOMENT_MAX), db_text(cursor->unit),
+                           db_text(cursor->resource), db_text(cursor->item), db_moment(cursor->from),
+                           db_int(most)),
+                 &rows));
+    size_t count = db_count(rows);
+    struct usage_row *list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        list[i] = (struct usage_row){.interval = read_interval(arena, rows, i),
+                                     .kind = arena_strdup(arena, db_get_text(rows, i, 9))};
+    *ret_list = list;
+    *ret_count = count;
+    return NULL;
+}
+
+struct error *usage_intervals(struct db *db, struct arena *arena, const char *unit, moment from, moment to,
+                              struct rate_interval **ret_list, size_t *ret_count)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    if (unit)
+        TRY(db_query(db, &unit_intervals, DB_VALUES(db_text(unit), db_moment(from), db_moment(to)), &rows));
+    else
+        TRY(db_query(db, &all_intervals, DB_VALUES(db_moment(from), db_moment(to)), &rows));
+    size_t count = db_count(rows);
+    struct rate_interval *list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        list[i] = read_interval(arena, rows, i);
+    *ret_list = list;
+    *ret_count = count;
+    return NULL;
+}
