@@ -1,0 +1,55 @@
+/* The peer of drivers/kvm: a private libvirtd with real guests, contrib/kvmcloud. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "broker/base/moment.h"
+#include "drivers/kvm/kvm.h"
+#include "tests/conformance/peer.h"
+#include "tests/support/child.h"
+
+static void start(struct arena *arena, struct cloud *cloud, const char **ret_skip)
+{
+    char *folder = arena_strdup(arena, "/tmp/yunqiao-conformance-XXXXXX");
+    if (geteuid() != 0) {
+        *ret_skip = "contrib/kvmcloud needs root";
+        return;
+    }
+    if (!mkdtemp(folder)) {
+        perror(folder);
+        exit(1);
+    }
+    const char *const argv[] = {SOURCE_DIR "/contrib/kvmcloud/kvmcloud", "hold", folder, NULL};
+    *cloud = (struct cloud){.image = "yunqiao-guest", .network = "extranet", .folder = folder};
+    const json_t *said = cloud_start(arena, cloud, argv);
+    /* What really runs guests on this machine; /dev/kvm may be there and not do it. */
+    cloud->options = json_pack("{s:O}", "accel", json_object_get(said, "accel"));
+}
+
+static void make_foreign(struct arena *arena, const struct cloud *cloud)
+{
+    const char *file = arena_printf(arena, "%s/foreign.xml", cloud->folder);
+    FILE *out = fopen(file, "we");
+    if (!out ||
+        fputs("<domain type='qemu'><name>somebody-elses</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>"
+              "<os><type arch='x86_64'>hvm</type></os></domain>",
+              out) < 0 ||
+        fclose(out)) {
+        perror(file);
+        exit(1);
+    }
+    const char *const argv[] = {"virsh", "-q", "-c", cloud->url, "define", file, NULL};
+    if (child_run(argv, 30 * MOMENT_SECOND) != 0) {
+        fprintf(stderr, "virsh could not define a foreign domain\n");
+        exit(1);
+    }
+}
+
+const struct peer conformance_peer = {.driver = &kvm_driver,
+                                      .architecture = "x86",
+                                      .start = start,
+                                      .make_foreign = make_foreign,
+                                      .has_foreign = true,
+                                      .console_says = "yunqiao",
+                                      .system_disk_gb = 1,
+                                      .refused_url = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"};
