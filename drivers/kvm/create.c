@@ -24,8 +24,13 @@ static struct error *delete_files(struct driver_session *session, const struct d
 static struct error *undefine(struct driver_session *session, const struct driver_call *call,
                               virDomainPtr domain)
 {
-    if (virDomainDestroy(domain) < 0 && virDomainIsActive(domain) == 1)
-        return kvm_fault(session->connection, "could not cut the power of an instance");
+    if (virDomainDestroy(domain) < 0) {
+        struct error *error = kvm_fault(session->connection, "could not cut the power of an instance");
+        if (virDomainIsActive(domain) ==
+            1) /* asked after the reason was taken: libvirt forgets it with the next call */
+            return error;
+        error_ignore(error); /* it is as wanted, by whomever */
+    }
     TRY(kvm_step(call, 40, "remove the definition"));
     const unsigned flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
                            VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_NVRAM;
@@ -219,8 +224,13 @@ static struct error *bring_up(struct driver_session *session, const struct drive
     TRY(kvm_step(call, 80, "start the instance"));
     if (virDomainSetAutostart(domain, 1) < 0)
         return kvm_fault(session->connection, "could not have the instance started with its host");
-    if (virDomainIsActive(domain) != 1 && virDomainCreate(domain) < 0 && virDomainIsActive(domain) != 1)
-        return kvm_fault(session->connection, "could not start the instance");
+    if (virDomainIsActive(domain) != 1 && virDomainCreate(domain) < 0) {
+        /* Taken now: the next question to libvirt forgets why. */
+        struct error *error = kvm_fault(session->connection, "could not start the instance");
+        if (virDomainIsActive(domain) != 1)
+            return error;
+        error_ignore(error); /* somebody else started it meanwhile */
+    }
     TRY(kvm_step(call, 90, "mark the instance as ready"));
     const char *mark;
     TRY(kvm_domain_mark(call->arena, definition->wanted, true, &mark));

@@ -62,7 +62,7 @@ const struct kvm_disk *kvm_domain_disk(const struct kvm_domain *domain, const ch
 {
     for (size_t i = 0; i < domain->disk_count; i++) {
         const struct kvm_disk *disk = &domain->disks[i];
-        if (disk->path && strcmp(disk->path, path) == 0)
+        if (disk->path && path && strcmp(disk->path, path) == 0)
             return disk;
         if (disk->pool && disk->volume && strcmp(disk->pool, pool) == 0 && strcmp(disk->volume, volume) == 0)
             return disk;

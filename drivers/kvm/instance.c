@@ -172,8 +172,13 @@ struct error *kvm_instance_start(struct driver_session *session, const struct dr
             return kvm_fault(session->connection, "could not resume instance %s", definition.uuid);
         return NULL;
     }
-    if (virDomainCreate(domain) < 0 && virDomainIsActive(domain) != 1)
-        return kvm_fault(session->connection, "could not start instance %s", definition.uuid);
+    if (virDomainCreate(domain) < 0) {
+        struct error *error = kvm_fault(session->connection, "could not start instance %s", definition.uuid);
+        if (virDomainIsActive(domain) !=
+            1) /* asked after the reason was taken: libvirt forgets it with the next call */
+            return error;
+        error_ignore(error); /* it is as wanted, by whomever */
+    }
     return NULL;
 }
 
@@ -222,8 +227,14 @@ struct error *kvm_instance_stop(struct driver_session *session, const struct dri
     if (off)
         return NULL;
     TRY(kvm_step(call, 90, "cut the power"));
-    if (virDomainDestroy(domain) < 0 && virDomainIsActive(domain) != 0)
-        return kvm_fault(session->connection, "could not cut the power of instance %s", definition.uuid);
+    if (virDomainDestroy(domain) < 0) {
+        struct error *error =
+            kvm_fault(session->connection, "could not cut the power of instance %s", definition.uuid);
+        if (virDomainIsActive(domain) !=
+            0) /* asked after the reason was taken: libvirt forgets it with the next call */
+            return error;
+        error_ignore(error); /* it is as wanted, by whomever */
+    }
     return NULL;
 }
 
