@@ -1,4 +1,5 @@
-/* Making an instance: look for the stamp; clone the template, stamped and switched off; bring hardware, disk
+/* Making an instance: look for the stamp; clone the template, stamped and switched off, or, when the image is
+ * a disk's file, copy that and build a machine around it, which a lone ESXi can do too; bring hardware, disk
  * and network to what is wanted; power on, which is the last step, so a machine with the stamp that is off
  * may be half made and one that runs is whole. See create.h. */
 #include "drivers/vmware/create.h"
@@ -11,11 +12,14 @@
 #include "drivers/vmware/volume.h"
 
 #define KB_PER_GB (INT64_C(1) << 20)
-#define NAME_ID_DIGITS 8           /* of the id, in the machine's name */
+#define NAME_ID_DIGITS 8      /* of the id, in the machine's name */
+#define NEW_CONTROLLER (-101) /* keys of devices to be made, until the provider gives them theirs */
+#define NEW_DISK (-102)
 #define USER_DATA_MAX (512u << 10) /* bytes; a VMX file has to carry it in base64 */
 
 struct placement {
     struct moref image, folder, pool, datastore;
+    const char *datastore_name;
     const struct survey_network *network;
     const char *switch_uuid;
 };
@@ -84,23 +88,35 @@ static struct error *check_architecture(const struct survey *survey, const char 
     return error_new(ERR_NO_CAPACITY, "no usable host has the architecture %s", architecture);
 }
 
-static struct error *choose(const struct driver_session *session, const struct survey *survey,
-                            const struct driver_instance_spec *spec, struct placement *ret_placement)
+/* "[datastore] FOLDER/NAME.vmdk" in the folder that the endpoint's options set aside for images: nobody may
+ * boot from a copy of another's disk by naming its file. */
+static bool is_disk_image(const struct driver_session *session, const char *image)
 {
-    struct placement placement = {0};
+    const char *folder = session->options.image_folder, *path = strchr(image, ']');
+    if (!folder || image[0] != '[' || !path || path[1] != ' ' ||
+        strncmp(path + 2, folder, strlen(folder)) != 0)
+        return false;
+    const char *rest = path + 2 + strlen(folder);
+    size_t length = strlen(rest);
+    return rest[0] == '/' && !strchr(rest + 1, '/') && length > 6 && strcmp(rest + length - 5, ".vmdk") == 0;
+}
+
+/* Where a new machine goes, and what it is made of. */
+static struct error *choose_place(const struct driver_session *session, const struct survey *survey,
+                                  const struct driver_instance_spec *spec, struct placement *placement)
+{
     TRY(check_architecture(survey, spec->architecture));
     for (size_t i = 0; i < survey->image_count; i++)
         if (strcmp(survey->images[i].name, spec->image) == 0)
-            placement.image = (struct moref){"VirtualMachine", survey->images[i].ref};
-    if (!placement.image.value)
+            placement->image = (struct moref){"VirtualMachine", survey->images[i].ref};
+    if (!placement->image.value && !is_disk_image(session, spec->image))
         return error_new(ERR_NOT_FOUND, "the provider has no template %s", spec->image);
-    TRY(choose_pool(session, survey, &placement.pool));
-    TRY(choose_folder(session, survey, &placement.folder));
+    TRY(choose_pool(session, survey, &placement->pool));
+    TRY(choose_folder(session, survey, &placement->folder));
     const struct survey_datastore *datastore;
     TRY(survey_datastore_for(session, survey, spec->high_performance, spec->system_disk_gb, &datastore));
-    placement.datastore = datastore->ref;
-    TRY(choose_network(survey, spec->network, &placement));
-    *ret_placement = placement;
+    placement->datastore = datastore->ref;
+    placement->datastore_name = datastore->name;
     return NULL;
 }
 
@@ -125,16 +141,49 @@ static void put_user_data(struct xml_request *request, struct arena *arena, cons
     put_option(request, "guestinfo.userdata.encoding", "base64");
 }
 
+static const char *machine_name(struct arena *arena, const struct driver_instance_spec *spec)
+{
+    return arena_printf(arena, "%s-%.*s", spec->name, NAME_ID_DIGITS, spec->id);
+}
+
+/* A SCSI controller with the disk on it. */
+static void put_disk(struct xml_request *request, const char *file)
+{
+    xml_open(request, "deviceChange");
+    xml_put(request, "operation", "add");
+    xml_open_as(request, "device", "ParaVirtualSCSIController");
+    xml_put_number(request, "key", NEW_CONTROLLER);
+    xml_put_number(request, "busNumber", 0);
+    xml_put(request, "sharedBus", "noSharing");
+    xml_close(request);
+    xml_close(request);
+    /* the capacity of an existing file is the provider's to know */
+    struct machine_disk disk = {.key = NEW_DISK, .controller = NEW_CONTROLLER, .file = file};
+    disk_change(request, "add", &disk);
+}
+
+/* The whole ConfigSpec of a machine. `folder` and `disk`: for one that is built around a disk's file; NULL
+ * for a clone. */
 static void put_config(struct xml_request *request, struct arena *arena,
-                       const struct driver_instance_spec *spec)
+                       const struct driver_instance_spec *spec, const char *folder, const char *disk)
 {
     xml_open(request, "config");
+    if (disk)
+        xml_put(request, "name", machine_name(arena, spec));
     xml_put(request, "instanceUuid", spec->id);
+    if (disk) {
+        xml_put(request, "guestId", "otherLinux64Guest");
+        xml_open(request, "files");
+        xml_put(request, "vmPathName", arena_printf(arena, "%s/%s.vmx", folder, machine_name(arena, spec)));
+        xml_close(request);
+    }
     xml_put_number(request, "numCPUs", spec->vcpu);
     xml_put_number(request, "numCoresPerSocket", 1);
     xml_put_number(request, "memoryMB", (int64_t)spec->memory_mb);
     xml_put_bool(request, "memoryHotAddEnabled", true);
     xml_put_bool(request, "cpuHotAddEnabled", true);
+    if (disk)
+        put_disk(request, disk);
     put_option(request, MACHINE_STAMP, spec->id);
     if (spec->user_data)
         put_user_data(request, arena, spec->user_data);
@@ -148,14 +197,14 @@ static struct error *clone_template(struct driver_session *session, const struct
     XML_REQUEST_AUTO struct xml_request request;
     xml_request_begin(&request, "CloneVM_Task", placement->image);
     xml_put_ref(&request, "folder", placement->folder);
-    xml_put(&request, "name", arena_printf(call->arena, "%s-%.*s", spec->name, NAME_ID_DIGITS, spec->id));
+    xml_put(&request, "name", machine_name(call->arena, spec));
     xml_open(&request, "spec");
     xml_open(&request, "location");
     xml_put_ref(&request, "datastore", placement->datastore);
     xml_put_ref(&request, "pool", placement->pool);
     xml_close(&request);
     xml_put_bool(&request, "template", false);
-    put_config(&request, call->arena, spec);
+    put_config(&request, call->arena, spec, NULL, NULL);
     xml_put_bool(&request, "powerOn", false);
     xml_close(&request);
     SESSION_ANSWER_AUTO struct session_answer answer = {0};
@@ -165,6 +214,79 @@ static struct error *clone_template(struct driver_session *session, const struct
     if (!ret_ref->value)
         return error_new(ERR_UNAVAILABLE, "the provider does not name the clone that it made");
     return NULL;
+}
+
+static struct error *copy_disk(struct driver_session *session, const struct driver_call *call,
+                               const char *from, const char *to)
+{
+    XML_REQUEST_AUTO struct xml_request request;
+    xml_request_begin(&request, "CopyVirtualDisk_Task", session->disk_manager);
+    xml_put(&request, "sourceName", from);
+    xml_put_ref(&request, "sourceDatacenter", session->datacenter);
+    xml_put(&request, "destName", to);
+    xml_put_ref(&request, "destDatacenter", session->datacenter);
+    xml_put_bool(&request, "force", true); /* over what an earlier attempt left */
+    struct part part;
+    part_begin(&part, call, 0, CLONE_DONE);
+    return task_do(session, &part.call, &request, "copy the disk");
+}
+
+static void delete_disk(struct driver_session *session, const struct driver_call *call, const char *file)
+{
+    XML_REQUEST_AUTO struct xml_request request;
+    xml_request_begin(&request, "DeleteVirtualDisk_Task", session->disk_manager);
+    xml_put(&request, "name", file);
+    xml_put_ref(&request, "datacenter", session->datacenter);
+    /* If this fails too, a repeat of the creation overwrites the file. */
+    error_ignore(task_do(session, call, &request, "remove the copied disk"));
+}
+
+static struct error *build(struct driver_session *session, const struct driver_call *call,
+                           const struct driver_instance_spec *spec, const struct placement *placement,
+                           const char *folder, const char *disk, struct moref *ret_ref)
+{
+    XML_REQUEST_AUTO struct xml_request request;
+    xml_request_begin(&request, "CreateVM_Task", placement->folder);
+    put_config(&request, call->arena, spec, folder, disk);
+    xml_put_ref(&request, "pool", placement->pool);
+    SESSION_ANSWER_AUTO struct session_answer answer = {0};
+    const xmlNode *result = NULL;
+    TRY(task_run(session, call, &request, "build the machine", &answer, &result));
+    *ret_ref = moref_read(call->arena, result);
+    if (!ret_ref->value)
+        return error_new(ERR_UNAVAILABLE, "the provider does not name the machine that it made");
+    return NULL;
+}
+
+/* A failure that a repeat would meet again. */
+static bool lasting(const struct error *error)
+{
+    switch (error_code(error)) {
+    case ERR_INVALID:
+    case ERR_DENIED:
+    case ERR_NO_CAPACITY:
+    case ERR_UNSUPPORTED:
+    case ERR_NOT_FOUND:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A machine around a copy of the image's disk. */
+static struct error *build_around(struct driver_session *session, const struct driver_call *call,
+                                  const struct driver_instance_spec *spec, const struct placement *placement,
+                                  struct moref *ret_ref)
+{
+    const char *name = machine_name(call->arena, spec);
+    const char *folder = arena_printf(call->arena, "[%s] %s", placement->datastore_name, name);
+    const char *disk = arena_printf(call->arena, "%s/%s.vmdk", folder, name);
+    TRY(datastore_folder(session, call, folder));
+    TRY(copy_disk(session, call, spec->image, disk));
+    struct error *error = build(session, call, spec, placement, folder, disk, ret_ref);
+    if (error && lasting(error))
+        delete_disk(session, call, disk);
+    return error;
 }
 
 static void put_network(struct xml_request *request, const struct placement *placement)
@@ -237,11 +359,11 @@ static struct error *fit(struct driver_session *session, const struct driver_cal
                          const struct machine *machine)
 {
     if (!machine->disk_count)
-        return error_new(ERR_INVALID, "the template %s has no disk", spec->image);
+        return error_new(ERR_INVALID, "the image %s has no disk", spec->image);
     struct machine_disk disk = machine->disks[0];
     int64_t wanted_kb = spec->system_disk_gb * KB_PER_GB;
     if (disk.capacity_kb > wanted_kb)
-        return error_new(ERR_INVALID, "the template %s has a disk of %lld GB, more than the %u GB wanted",
+        return error_new(ERR_INVALID, "the image %s has a disk of %lld GB, more than the %u GB wanted",
                          spec->image, (long long)((disk.capacity_kb + KB_PER_GB - 1) / KB_PER_GB),
                          spec->system_disk_gb);
     bool hardware = machine->instance.vcpu != spec->vcpu || machine->instance.memory_mb != spec->memory_mb ||
@@ -275,21 +397,6 @@ static struct error *power_on(struct driver_session *session, const struct drive
     XML_REQUEST_AUTO struct xml_request request;
     xml_request_begin(&request, "PowerOnVM_Task", machine->ref);
     return task_do(session, call, &request, "power on");
-}
-
-/* A failure that a repeat would meet again. */
-static bool lasting(const struct error *error)
-{
-    switch (error_code(error)) {
-    case ERR_INVALID:
-    case ERR_DENIED:
-    case ERR_NO_CAPACITY:
-    case ERR_UNSUPPORTED:
-    case ERR_NOT_FOUND:
-        return true;
-    default:
-        return false;
-    }
 }
 
 static void remove_half(struct driver_session *session, const struct driver_call *call,
@@ -330,10 +437,12 @@ static struct error *create_once(struct driver_session *session, const struct dr
     struct survey survey;
     struct placement placement = {0};
     TRY(survey_take(session, call, 0, &survey));
-    TRY(choose(session, &survey, spec, &placement));
+    TRY(choose_network(&survey, spec->network, &placement));
     if (!found) {
         struct moref ref = {0};
-        TRY(clone_template(session, call, spec, &placement, &ref));
+        TRY(choose_place(session, &survey, spec, &placement));
+        TRY(placement.image.value ? clone_template(session, call, spec, &placement, &ref)
+                                  : build_around(session, call, spec, &placement, &ref));
         TRY(machine_read(session, call, ref, machine));
     }
     return finish(session, call, spec, &placement, machine);

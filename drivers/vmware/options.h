@@ -15,6 +15,7 @@ struct options {
     const char *resource_pool;  /* NULL: the cluster's root pool */
     const char *folder;         /* VM folder for new instances; NULL: the datacenter's */
     const char *volume_folder;  /* folder on each datastore that holds volumes */
+    const char *image_folder;   /* folder on datastores whose VMDK files may be images; NULL: none may */
     const char *disk_format;    /* "thin" or "thick" */
     struct json_texts standard; /* datastores for standard disks; empty: all that are not in high */
     struct json_texts high;

@@ -142,13 +142,12 @@ struct error *volume_find(struct driver_session *session, const struct driver_ca
     return find_in(session, call, key, &survey, ret_volume);
 }
 
-static struct error *make_folder(struct driver_session *session, const struct driver_call *call,
-                                 const char *datastore)
+struct error *datastore_folder(struct driver_session *session, const struct driver_call *call,
+                               const char *path)
 {
     XML_REQUEST_AUTO struct xml_request request;
     xml_request_begin(&request, "MakeDirectory", session->file_manager);
-    xml_put(&request, "name",
-            arena_printf(call->arena, "[%s] %s", datastore, session->options.volume_folder));
+    xml_put(&request, "name", path);
     xml_put_ref(&request, "datacenter", session->datacenter);
     xml_put_bool(&request, "createParentDirectories", true);
     struct error *error = session_do(session, call, &request);
@@ -156,7 +155,7 @@ static struct error *make_folder(struct driver_session *session, const struct dr
         error_free(error); /* the usual case */
         error = NULL;
     }
-    return error_wrap(error, "could not make the volume folder");
+    return error_wrap(error, "could not make the folder %s", path);
 }
 
 static struct error *create_disk(struct driver_session *session, const struct driver_call *call,
@@ -195,7 +194,8 @@ struct error *volume_create(struct driver_session *session, const struct driver_
         const struct survey_datastore *place;
         TRY(survey_datastore_for(session, &survey, spec->high_performance, spec->size_gb, &place));
         const char *path = volume_path(session, call->arena, place->name, spec->id);
-        error = make_folder(session, call, place->name);
+        error = datastore_folder(
+            session, call, arena_printf(call->arena, "[%s] %s", place->name, session->options.volume_folder));
         if (!error)
             error = create_disk(session, call, path, spec->size_gb * KB_PER_GB);
         if (!error) {

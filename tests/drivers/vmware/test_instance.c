@@ -89,6 +89,50 @@ static void hardware_is_fitted(void **state)
     delete (ID_A);
 }
 
+/* An image that is a disk's file: the volume folder stands in for one with images. */
+static void built_around_a_disk(void **state)
+{
+    size_t before = instance_count();
+    struct driver_volume_spec disk = {VOLUME_A, "golden", 3, false};
+    struct driver_volume image;
+    OK(vmware->volume_create(session, &call, &disk, &image));
+    struct driver_instance_spec spec = spec_of(ID_A, "boot");
+    struct driver_key key = key_of(ID_A), volume = key_of(VOLUME_A);
+    struct driver_instance instance;
+    struct machine machine;
+    spec.image = image.ref;
+    spec.network = "DC0_DVPG0";
+    FAILS(vmware->instance_create(session, &call, &spec, &instance), ERR_NOT_FOUND, "no template");
+
+    struct driver_endpoint endpoint = vcsim_endpoint(sim);
+    json_t *options = json_pack("{s:s}", "image_folder", "yunqiao");
+    endpoint.options = options;
+    struct driver_session *other;
+    OK(vmware->open(&endpoint, &call, &other));
+    vcsim_control(sim, "/__inject?method=CreateVM_Task&kind=drop-after");
+    OK(vmware->instance_create(other, &call, &spec, &instance));
+    OK(machine_find(other, &call, &key, &machine));
+    assert_int_equal(machine.instance.power, DRIVER_POWER_ON);
+    assert_int_equal(machine.instance.vcpu, 2);
+    assert_int_equal(machine.disk_count, 1);
+    assert_int_equal(machine.disks[0].capacity_kb, INT64_C(10) << 20);
+    assert_string_not_equal(machine.disks[0].file, image.ref);
+    assert_int_equal(machine.card_count, 1);
+    assert_non_null(machine.cards[0].portgroup);
+    assert_int_equal(instance_count(), before + 1);
+    delete (ID_A);
+    OK(vmware->volume_find(session, &call, &volume, &image)); /* the image stays */
+    OK(vmware->volume_delete(session, &call, &volume));
+    FAILS(vmware->instance_create(other, &call, &spec, &instance), ERR_NOT_FOUND, "copy the disk");
+    spec.image = "[LocalDS_0] yunqiao/../" VCSIM_TEMPLATE "/" VCSIM_TEMPLATE ".vmdk";
+    FAILS(vmware->instance_create(other, &call, &spec, &instance), ERR_NOT_FOUND, "no template");
+    spec.image = "[LocalDS_0] " VCSIM_TEMPLATE "/" VCSIM_TEMPLATE ".vmdk";
+    FAILS(vmware->instance_create(other, &call, &spec, &instance), ERR_NOT_FOUND, "no template");
+    assert_int_equal(instance_count(), before);
+    vmware->close(other);
+    json_decref(options);
+}
+
 static void two_clones_keep_their_own(void **state)
 {
     struct driver_instance a = create(ID_A, "a"), b = create(ID_B, "b");
@@ -255,6 +299,7 @@ int main(void)
         TEST(gone_is_told),
         TEST(what_cannot_be_is_refused),
         TEST(hardware_is_fitted),
+        TEST(built_around_a_disk),
         TEST(lost_answers_are_found_out),
         TEST(half_made_is_finished),
         TEST(a_lasting_failure_leaves_nothing),
