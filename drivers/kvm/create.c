@@ -17,7 +17,7 @@ static struct error *delete_files(struct driver_session *session, const struct d
                                   const char *id)
 {
     for (size_t i = 0; i < sizeof files_of_instance / sizeof *files_of_instance; i++)
-        TRY(kvm_storage_delete(session, call->arena, id, files_of_instance[i]));
+        TRY(kvm_storage_delete(session, call, id, files_of_instance[i]));
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 #include "drivers/kvm/events.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -59,23 +60,38 @@ static void keep_awake(int timer, void *context)
     /* Only there so that a round of the loop ends within a second whatever happens. */
 }
 
+/* libvirt writes to sockets whose other end has gone, on any thread; by default that ends the process. */
+static void ignore_pipe(void)
+{
+    struct sigaction pipe;
+    if (sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_DFL) {
+        pipe.sa_handler = SIG_IGN;
+        (void)sigaction(SIGPIPE, &pipe, NULL);
+    }
+}
+
 static void start_loop(void)
 {
+    ignore_pipe();
     virSetErrorFunc(NULL, be_silent);
     if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0 ||
         virEventAddTimeout(1000, keep_awake, NULL, NULL) < 0) {
         loop_failure = 1;
         return;
     }
+    /* All other signals are for the process's own threads. */
+    sigset_t all, before;
     pthread_attr_t attributes;
     pthread_t thread;
-    if (pthread_attr_init(&attributes) != 0) {
+    (void)sigfillset(&all);
+    if (pthread_attr_init(&attributes) != 0 || pthread_sigmask(SIG_BLOCK, &all, &before) != 0) {
         loop_failure = 1;
         return;
     }
     (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     if (pthread_create(&thread, &attributes, run_loop, NULL) != 0)
         loop_failure = 1;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_attr_destroy(&attributes);
 }
 

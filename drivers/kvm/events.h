@@ -16,7 +16,8 @@
 
 struct kvm_events;
 
-/* Starts the process's event loop once. Call before the first virConnectOpen. */
+/* Starts the process's event loop once, and has SIGPIPE ignored unless the process handles it. Call before
+ * the first virConnectOpen. */
 struct error *kvm_events_loop(void) ERROR_MUST_USE;
 
 struct error *kvm_events_new(virConnectPtr connection, struct kvm_events **ret_events) ERROR_MUST_USE;

@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "broker/base/id.h"
+#include "broker/base/moment.h"
+#include "drivers/kvm/events.h"
 #include "drivers/kvm/fault.h"
 #include "drivers/kvm/xml.h"
 
 #define PREFIX "yunqiao-"
 #define UUID_LENGTH 36
+#define LOOK_AGAIN_US (MOMENT_SECOND / 5) /* libvirt tells nobody when a volume is made */
 
 static const char *const suffixes[] = {
     [KVM_FILE_SYSTEM] = "-system.qcow2",
@@ -93,6 +96,25 @@ struct error *kvm_storage_lookup(struct driver_session *session, struct arena *a
     return NULL;
 }
 
+/* A volume is listed from the moment that it is begun to be made, before its file is there; and until the
+ * next refresh, which libvirt refuses while something is made, after its file was taken away. */
+static struct error *look_at(struct driver_session *session, struct arena *arena, virStoragePoolPtr pool,
+                             const char *name, virStorageVolPtr *ret_volume, struct kvm_facts *ret_facts)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        virStorageVolPtr volume;
+        TRY(kvm_storage_lookup(session, arena, pool, name, true, &volume));
+        struct error *error = volume ? kvm_storage_facts(session, arena, volume, ret_facts) : NULL;
+        if (!error)
+            *ret_volume = volume;
+        if (!error || error_code(error) != ERR_NOT_FOUND)
+            return error;
+        error_ignore(error); /* told apart by the refresh */
+        (void)virStoragePoolRefresh(pool, 0);
+    }
+    return error_new(ERR_BUSY, "\"%s\" is being made", name);
+}
+
 struct error *kvm_storage_find(struct driver_session *session, struct arena *arena, const char *id,
                                enum kvm_file file, struct kvm_place *ret_place)
 {
@@ -109,11 +131,10 @@ struct error *kvm_storage_find(struct driver_session *session, struct arena *are
         if (virStoragePoolIsActive(pool) != 1)
             return error_new(ERR_UNAVAILABLE, "storage pool \"%s\" is not active", name);
         virStorageVolPtr volume;
-        TRY(kvm_storage_lookup(session, arena, pool, place.name, true, &volume));
+        struct kvm_facts facts;
+        TRY(look_at(session, arena, pool, place.name, &volume, &facts));
         if (!volume)
             continue;
-        struct kvm_facts facts;
-        TRY(kvm_storage_facts(session, arena, volume, &facts));
         place.volume = volume;
         place.pool = pool;
         place.pool_name = name;
@@ -125,17 +146,43 @@ struct error *kvm_storage_find(struct driver_session *session, struct arena *are
     return NULL;
 }
 
-struct error *kvm_storage_delete(struct driver_session *session, struct arena *arena, const char *id,
-                                 enum kvm_file file)
+/* Whether it is gone; libvirt refuses while the volume is being made. */
+static struct error *try_delete(struct driver_session *session, struct arena *arena, const char *id,
+                                enum kvm_file file, bool *ret_gone)
 {
     struct kvm_place place;
-    TRY(kvm_storage_find(session, arena, id, file, &place));
-    if (!place.volume || virStorageVolDelete(place.volume, 0) == 0 || kvm_fault_is(VIR_ERR_NO_STORAGE_VOL))
+    struct error *error = kvm_storage_find(session, arena, id, file, &place);
+    if (error && error_code(error) == ERR_BUSY) {
+        error_ignore(error); /* the caller waits */
+        *ret_gone = false;
         return NULL;
-    if (kvm_fault_is(VIR_ERR_OPERATION_INVALID))
-        return error_recode(kvm_fault(session->connection, "could not delete \"%s\"", place.name), ERR_BUSY,
-                            "it is still being made");
+    }
+    TRY(error);
+    *ret_gone =
+        !place.volume || virStorageVolDelete(place.volume, 0) == 0 || kvm_fault_is(VIR_ERR_NO_STORAGE_VOL);
+    if (*ret_gone || kvm_fault_is(VIR_ERR_OPERATION_INVALID))
+        return NULL;
     return kvm_fault(session->connection, "could not delete \"%s\"", place.name);
+}
+
+struct error *kvm_storage_delete(struct driver_session *session, const struct driver_call *call,
+                                 const char *id, enum kvm_file file)
+{
+    int64_t until = moment_monotonic() + KVM_STORAGE_WAIT_US;
+    for (;;) {
+        uint64_t seen = kvm_events_seen(session->events);
+        bool gone;
+        TRY(try_delete(session, call->arena, id, file, &gone));
+        if (gone)
+            return NULL;
+        int64_t now = moment_monotonic();
+        if (now >= until)
+            return error_new(ERR_BUSY, "\"%s\" is still being made", kvm_storage_name(call->arena, id, file));
+        if (now >= call->deadline_us)
+            return error_new(ERR_TIMEOUT, "out of time while \"%s\" is still being made",
+                             kvm_storage_name(call->arena, id, file));
+        kvm_events_wait(session->events, seen, now + LOOK_AGAIN_US);
+    }
 }
 
 static struct error *describe(struct arena *arena, const struct kvm_new_file *file, const char **ret_text)

@@ -29,12 +29,14 @@ struct kvm_place {
     uint64_t bytes; /* what the guest sees */
 };
 
-/* Looks for the file in the standard and the high-performance pool. */
+/* Looks for the file in the standard and the high-performance pool. ERR_BUSY while it is being made. */
 struct error *kvm_storage_find(struct driver_session *session, struct arena *arena, const char *id,
                                enum kvm_file file, struct kvm_place *ret_place) ERROR_MUST_USE;
-/* Gone already is success. */
-struct error *kvm_storage_delete(struct driver_session *session, struct arena *arena, const char *id,
-                                 enum kvm_file file) ERROR_MUST_USE;
+/* Gone already is success. One that is still being made, for a caller that died meanwhile, is waited for;
+ * ERR_BUSY when it takes longer than KVM_STORAGE_WAIT_US. */
+#define KVM_STORAGE_WAIT_US INT64_C(20000000)
+struct error *kvm_storage_delete(struct driver_session *session, const struct driver_call *call,
+                                 const char *id, enum kvm_file file) ERROR_MUST_USE;
 
 /* A new file. backing: path of a qcow2 image to clone lazily, or NULL. ERR_EXISTS when there is one. */
 struct kvm_new_file {

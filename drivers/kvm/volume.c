@@ -114,7 +114,7 @@ static struct error *clear_half_made(struct driver_session *session, const struc
     if (strcmp(facts.format, "qcow2") == 0 && place->bytes > 0)
         return NULL;
     place->volume = NULL;
-    return kvm_storage_delete(session, call->arena, spec->id, KVM_FILE_VOLUME);
+    return kvm_storage_delete(session, call, spec->id, KVM_FILE_VOLUME);
 }
 
 struct error *kvm_volume_create(struct driver_session *session, const struct driver_call *call,
@@ -289,5 +289,5 @@ struct error *kvm_volume_delete(struct driver_session *session, const struct dri
     if (there.domain)
         return error_new(ERR_CONFLICT, "volume %s is attached to instance %s", volume->id, there.uuid);
     TRY(kvm_step(call, 40, "delete the volume"));
-    return kvm_storage_delete(session, call->arena, volume->id, KVM_FILE_VOLUME);
+    return kvm_storage_delete(session, call, volume->id, KVM_FILE_VOLUME);
 }

@@ -17,7 +17,7 @@ static struct error *look_at(struct driver_session *session, struct arena *arena
     struct driver_change change = {.id = uuid, .ref = uuid, .power = DRIVER_POWER_OFF, .gone = true};
     virDomainPtr domain = kvm_hold_domain(arena, virDomainLookupByUUIDString(session->connection, uuid));
     struct error *error = NULL;
-    struct kvm_domain definition;
+    struct kvm_domain definition = {0};
     if (!domain)
         error = kvm_fault(session->connection, "could not look up instance %s", uuid);
     else

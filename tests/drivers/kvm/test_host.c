@@ -12,8 +12,10 @@
 #include "drivers/kvm/domain.h"
 #include "drivers/kvm/fault.h"
 #include "drivers/kvm/host.h"
+#include "drivers/kvm/kvm.h"
 #include "drivers/kvm/storage.h"
 #include "drivers/kvm/xml.h"
+#include "drivers/registry.h"
 
 static void test_architecture(void **state)
 {
@@ -174,6 +176,14 @@ static void test_file_names(void **state)
     assert_int_equal(kvm_storage_gb(KVM_GIB + 1), 2);
 }
 
+static void test_table_keeps_the_contract(void **state)
+{
+    struct error *error = driver_check(&kvm_driver);
+    if (error)
+        fail_msg("%s", error_message(error));
+    assert_string_equal(kvm_driver.name, "kvm");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_error_codes),
         cmocka_unit_test(test_texts_stay_data_in_xml),
         cmocka_unit_test(test_file_names),
+        cmocka_unit_test(test_table_keeps_the_contract),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
