@@ -41,6 +41,7 @@ struct error *ledger_lines(struct ledger *ledger, struct arena *arena, const str
 void ledger_ok(struct error *error);
 /* Fails the test unless the error has the code and its message holds `says`; frees it. */
 void ledger_fails(struct error *error, enum error_code code, const char *says);
+/* RFC 3339, or the test fails. */
 moment at(const char *text);
 
 #endif

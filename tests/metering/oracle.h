@@ -1,0 +1,50 @@
+/* The oracle: what a history of resources must cost, worked out by another algorithm than the product's, with
+ * exact rationals (GMP). It knows nothing of intervals: it asks, for every elementary span between two
+ * moments at which anything at all happens, what each resource used then, by looking up its latest event. */
+#ifndef TESTS_METERING_ORACLE_H
+#define TESTS_METERING_ORACLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "broker/base/moment.h"
+
+#define ORACLE_ITEMS 6
+#define ORACLE_EVENTS 24
+#define ORACLE_MONTHS 5
+
+extern const char *const oracle_items[ORACLE_ITEMS];
+
+/* From `at` on the resource uses these micro-units; all 0: nothing (stopped or deleted). */
+struct oracle_event {
+    moment at;
+    int system; /* 0 or 1 */
+    int64_t micro[ORACLE_ITEMS];
+};
+
+struct oracle_resource {
+    int unit, provider, cloud;
+    struct oracle_event events[ORACLE_EVENTS]; /* by time; of equal times the last counts */
+    size_t count;
+};
+
+struct oracle_provider {
+    int proration; /* enum proration */
+    int64_t price_fen[ORACLE_MONTHS][ORACLE_ITEMS];
+};
+
+struct oracle_history {
+    struct month months[ORACLE_MONTHS];
+    struct oracle_resource *resources;
+    size_t resource_count;
+    const struct oracle_provider *providers;
+};
+
+struct oracle_key {
+    int unit, provider, cloud, system, item, month;
+};
+
+/* The line's amount in fen, rounded half up; *ret_used says whether there is any use at all. */
+int64_t oracle_amount(const struct oracle_history *history, const struct oracle_key *key, int *ret_used);
+
+#endif

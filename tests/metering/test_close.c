@@ -1,0 +1,352 @@
+/* Closing months in a real database: figures worked by hand, order, grace, repetition, two at once, late
+ * changes, and that what is closed stays. */
+#include "metering/bill.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/metering/ledger.h"
+
+static struct ledger ledger;
+static const struct month january = {2027, 1}, february = {2027, 2}, march = {2027, 3};
+
+static int open_ledger(void **state)
+{
+    ledger_open(&ledger);
+    return 0;
+}
+
+static int close_ledger(void **state)
+{
+    ledger_close(&ledger);
+    return 0;
+}
+
+/* p1 at the caps from January 2027 on. */
+static int begin(void **state)
+{
+    ledger_clear(&ledger);
+    ledger_provider(&ledger, "p1", &agreement_default, january, 0);
+    return 0;
+}
+
+static struct error *set(const char *resource, const char *quantities, const char *when)
+{
+    return ledger_set(&ledger, "u1", "u1001", "c1", "p1", resource, quantities, at(when));
+}
+
+static struct error *close_at_end(struct month month, struct bill_month *ret_month)
+{
+    return ledger_close_month(&ledger, month, month_end(month), ret_month);
+}
+
+/* All lines as text, oldest bill first: number/line type month item amount corrects. */
+static void lines_are(const char *wanted)
+{
+    char *found = pg_value(ledger.pg, "SELECT coalesce(string_agg(concat_ws(' ', b.number || '/' || "
+                                      "l.line_no, l.type, l.charge_month, l.item,"
+                                      " l.amount_fen, l.corrects_number || '/' || l.corrects_line), E'\\n'"
+                                      " ORDER BY b.month, b.number, l.line_no), '') FROM bill_line l"
+                                      " JOIN bill b ON b.id = l.bill_id");
+    assert_string_equal(found, wanted);
+    free(found);
+}
+
+/* 4 vCPU at 14.02 = 56.08; 8 GB at 41.15 = 329.20; 10 Mb at 49.55 for 15.5 of 31 days = 247.75
+ * (procurement 3.1.3). */
+static void a_month_becomes_bills(void **state)
+{
+    struct bill_month closed;
+    ledger_provider(&ledger, "p2", &agreement_default, january, 100);
+    ledger_ok(set("r1", "1001=4,1002=8", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(set("r2", "1016=10", "2027-01-16T12:00:00+08:00"));
+    ledger_ok(
+        ledger_set(&ledger, "u2", "u2001", "c2", "p2", "r3", "1017=1", at("2027-01-01T00:00:00+08:00")));
+    ledger_ok(
+        ledger_set(&ledger, "u2", "u2001", "c1", "p1", "r4", "1017=1", at("2027-01-01T00:00:00+08:00")));
+    ledger_ok(close_at_end(january, &closed));
+    lines_are("YQ202701.p1.u1/1 charge 2027-01 1001 5608\n"
+              "YQ202701.p1.u1/2 charge 2027-01 1002 32920\n"
+              "YQ202701.p1.u1/3 charge 2027-01 1016 24775\n"
+              "YQ202701.p1.u2/1 charge 2027-01 1017 7605\n"
+              "YQ202701.p2.u2/1 charge 2027-01 1017 7505");
+    assert_true(closed.closed);
+    assert_int_equal(closed.bills, 3);
+    assert_int_equal(closed.lines, 5);
+    assert_int_equal(closed.total_fen, 5608 + 32920 + 24775 + 7605 + 7505);
+    assert_int_equal(pg_number(ledger.pg, "SELECT sum(total_fen)::bigint FROM bill"), closed.total_fen);
+}
+
+static void closing_again_gives_the_same(void **state)
+{
+    struct bill_month first, second;
+    ledger_ok(set("r1", "1001=4", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(close_at_end(january, &first));
+    ledger_ok(ledger_close_month(&ledger, january, month_end(march), &second));
+    assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM bill"), 1);
+    assert_string_equal(first.digest, second.digest);
+    assert_int_equal(first.closed_at, second.closed_at);
+    assert_int_equal(second.total_fen, 5608);
+}
+
+static void months_close_in_order_and_when_over(void **state)
+{
+    struct bill_month closed;
+    ledger_ok(set("r1", "1001=4", "2027-01-05T00:00:00+08:00"));
+    ledger_fails(ledger_close_month(&ledger, january, month_end(january) - 1, NULL), ERR_CONFLICT,
+                 "not over");
+    ledger_fails(close_at_end(february, NULL), ERR_CONFLICT, "2027-01 is the first month to close");
+    pg_exec(ledger.pg, "UPDATE billing_setting SET close_grace_seconds = 3600");
+    ledger_fails(ledger_close_month(&ledger, january, month_end(january) + 3600 * MOMENT_SECOND - 1, NULL),
+                 ERR_CONFLICT, "grace of 3600 seconds");
+    ledger_ok(ledger_close_month(&ledger, january, month_end(january) + 3600 * MOMENT_SECOND, NULL));
+    pg_exec(ledger.pg, "UPDATE billing_setting SET close_grace_seconds = 0");
+    ledger_fails(close_at_end(march, NULL), ERR_CONFLICT, "2027-02 is the next month to close");
+    ledger_fails(close_at_end((struct month){2026, 12}, NULL), ERR_CONFLICT,
+                 "2027-02 is the next month to close");
+    ledger_ok(close_at_end(february, &closed));
+    assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM billing_month"), 2);
+}
+
+static void an_empty_month_closes_too(void **state)
+{
+    struct bill_month closed;
+    ledger_ok(close_at_end(january, &closed));
+    assert_true(closed.closed);
+    assert_int_equal(closed.bills, 0);
+    assert_int_equal(closed.total_fen, 0);
+}
+
+static void use_without_a_price_stops_the_closing(void **state)
+{
+    ledger_ok(set("r1", "1001=4", "2027-01-05T00:00:00+08:00"));
+    ledger_ok(
+        ledger_set(&ledger, "u1", "u1001", "c1", "nobody", "r2", "1001=4", at("2027-01-06T00:00:00+08:00")));
+    ledger_fails(close_at_end(january, NULL), ERR_CONFLICT, "\"nobody\" has no price for item 1001");
+    assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM bill"), 0);
+    assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM billing_month"), 0);
+}
+
+/* January's 56.08 was billed for the whole month; later it turns out that the instance ended at half of it,
+ * and that 10 Mb ran in its second half. */
+static void what_comes_late_corrects_the_next_bill(void **state)
+{
+    ledger_ok(set("r1", "1001=4", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(close_at_end(january, NULL));
+    ledger_ok(ledger_end(&ledger, "u1", "r1", at("2027-01-16T12:00:00+08:00")));
+    ledger_ok(set("r2", "1016=10", "2027-01-16T12:00:00+08:00"));
+    ledger_ok(close_at_end(february, NULL));
+    lines_are("YQ202701.p1.u1/1 charge 2027-01 1001 5608\n"
+              "YQ202702.p1.u1/1 charge 2027-02 1016 49550\n"
+              "YQ202702.p1.u1/2 adjustment 2027-01 1001 -2804 YQ202701.p1.u1/1\n"
+              "YQ202702.p1.u1/3 adjustment 2027-01 1016 24775");
+    assert_int_equal(pg_number(ledger.pg, "SELECT total_fen FROM bill WHERE month = '2027-02'"),
+                     49550 - 2804 + 24775);
+    assert_int_equal(pg_number(ledger.pg, "SELECT adjustments_fen FROM bill WHERE month = '2027-02'"),
+                     24775 - 2804);
+    /* Nothing new in March: nothing is corrected again. */
+    ledger_ok(close_at_end(march, NULL));
+    assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM bill_line WHERE month = '2027-03'"), 1);
+    assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM bill_line WHERE type = 'adjustment'"), 2);
+}
+
+static void a_correction_can_be_corrected(void **state)
+{
+    ledger_ok(set("r1", "1001=4", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(close_at_end(january, NULL));
+    ledger_ok(set("r2", "1001=2", "2027-01-16T12:00:00+08:00"));
+    ledger_ok(close_at_end(february, NULL));
+    ledger_ok(ledger_end(&ledger, "u1", "r1", at("2027-01-16T12:00:00+08:00")));
+    ledger_ok(ledger_end(&ledger, "u1", "r2", at("2027-01-16T12:00:00+08:00")));
+    ledger_ok(close_at_end(march, NULL));
+    /* January: 56.08, then + 14.02, then − 28.04 − 14.02; February: 56.08 + 28.04, all of it back. */
+    lines_are("YQ202701.p1.u1/1 charge 2027-01 1001 5608\n"
+              "YQ202702.p1.u1/1 charge 2027-02 1001 8412\n"
+              "YQ202702.p1.u1/2 adjustment 2027-01 1001 1402 YQ202701.p1.u1/1\n"
+              "YQ202703.p1.u1/1 adjustment 2027-01 1001 -4206 YQ202701.p1.u1/1\n"
+              "YQ202703.p1.u1/2 adjustment 2027-02 1001 -8412 YQ202702.p1.u1/1");
+}
+
+static void use_before_the_first_closed_month_is_billed_late(void **state)
+{
+    ledger_ok(set("r1", "1001=4", "2027-02-01T00:00:00+08:00"));
+    ledger_ok(close_at_end(february, NULL));
+    ledger_ok(set("r2", "1001=1", "2027-01-16T12:00:00+08:00"));
+    ledger_ok(ledger_end(&ledger, "u1", "r2", at("2027-02-01T00:00:00+08:00")));
+    ledger_ok(close_at_end(march, NULL));
+    lines_are("YQ202702.p1.u1/1 charge 2027-02 1001 5608\n"
+              "YQ202703.p1.u1/1 charge 2027-03 1001 5608\n"
+              "YQ202703.p1.u1/2 adjustment 2027-01 1001 701");
+}
+
+static void price_changes_touch_no_month_before(void **state)
+{
+    ledger_ok(set("r1", "1001=1", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(close_at_end(january, NULL));
+    ledger_reprice(&ledger, "p1", march, 102);
+    ledger_ok(close_at_end(february, NULL));
+    ledger_ok(close_at_end(march, NULL));
+    lines_are("YQ202701.p1.u1/1 charge 2027-01 1001 1402\n"
+              "YQ202702.p1.u1/1 charge 2027-02 1001 1402\n"
+              "YQ202703.p1.u1/1 charge 2027-03 1001 1300");
+}
+
+static void what_is_closed_stays(void **state)
+{
+    static const struct db_statement attacks[] = {
+        {"attack_bill", "UPDATE bill SET number = 'x'"},
+        {"attack_line", "UPDATE bill_line SET amount_fen = 0"},
+        {"attack_delete_line", "DELETE FROM bill_line"},
+        {"attack_delete_bill", "DELETE FROM bill"},
+        {"attack_truncate", "TRUNCATE bill, bill_line"},
+        {"attack_month", "UPDATE billing_month SET state = 'closing', closed_at = NULL"},
+        {"attack_delete_month", "DELETE FROM billing_month"},
+    };
+    struct db *owner;
+    ledger_ok(set("r1", "1001=1", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(close_at_end(january, NULL));
+    ledger_ok(db_connect(pg_owner_conninfo(ledger.pg), &owner));
+    for (size_t i = 0; i < sizeof attacks / sizeof *attacks; i++)
+        ledger_fails(db_run(owner, &attacks[i], DB_NO_VALUES, NULL), ERR_CONFLICT, "never changes");
+    db_close(owner);
+    lines_are("YQ202701.p1.u1/1 charge 2027-01 1001 1402");
+}
+
+struct reading {
+    struct arena *arena;
+    struct bill bill;
+    struct bill_line *lines;
+    int64_t *numbers;
+    size_t count;
+};
+
+static struct error *read_bill(struct db *db, void *context)
+{
+    struct reading *reading = context;
+    struct bill *list;
+    size_t count;
+    TRY(bill_list(db, reading->arena, &(struct bill_filter){.unit = "u1"}, NULL, 10, &list, &count));
+    if (count != 1)
+        return error_new(ERR_NOT_FOUND, "%zu bills", count);
+    TRY(bill_get(db, reading->arena, list[0].id, &reading->bill));
+    return bill_lines(db, reading->arena, &reading->bill, 0, 100, &reading->lines, &reading->numbers,
+                      &reading->count);
+}
+
+static void the_digest_can_be_computed_again(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct reading reading = {.arena = arena};
+    char digest[DIGEST_HEX];
+    ledger_ok(set("r1", "1001=4,1002=8", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(close_at_end(january, NULL));
+    ledger_ok(db_transaction(ledger.db, &db_scope_system, DB_READ_COMMITTED, read_bill, &reading));
+    assert_int_equal(reading.count, 2);
+    ledger_ok(bill_digest(&reading.bill, reading.lines, digest));
+    assert_string_equal(digest, reading.bill.digest);
+    reading.lines[1].amount_fen++;
+    ledger_ok(bill_digest(&reading.bill, reading.lines, digest));
+    assert_string_not_equal(digest, reading.bill.digest);
+}
+
+static void bills_are_seen_within_scope(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct reading reading = {.arena = arena};
+    static const struct db_scope unit = {.units = "u1"}, other = {.units = "u2"}, cloud = {.clouds = "c1"},
+                                 other_cloud = {.clouds = "c9"}, provider = {.providers = "p1"};
+    ledger_ok(set("r1", "1001=4", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(close_at_end(january, NULL));
+    ledger_ok(db_transaction(ledger.db, &unit, DB_READ_COMMITTED, read_bill, &reading));
+    ledger_ok(db_transaction(ledger.db, &provider, DB_READ_COMMITTED, read_bill, &reading));
+    ledger_ok(db_transaction(ledger.db, &cloud, DB_READ_COMMITTED, read_bill, &reading));
+    ledger_fails(db_transaction(ledger.db, &other, DB_READ_COMMITTED, read_bill, &reading), ERR_NOT_FOUND,
+                 "0 bills");
+    ledger_fails(db_transaction(ledger.db, &other_cloud, DB_READ_COMMITTED, read_bill, &reading),
+                 ERR_NOT_FOUND, "0 bills");
+}
+
+struct racer {
+    pthread_t thread;
+    pthread_barrier_t *barrier;
+    enum db_isolation isolation;
+    struct bill_month closed;
+    struct error *error;
+};
+
+static struct error *race_body(struct db *db, void *context)
+{
+    struct racer *racer = context;
+    ARENA_AUTO struct arena *arena = arena_new();
+    return bill_close_month(db, arena, january, month_end(january), &racer->closed);
+}
+
+static void *race(void *context)
+{
+    struct racer *racer = context;
+    struct db *db = NULL;
+    racer->error = db_connect(pg_conninfo(ledger.pg), &db);
+    (void)pthread_barrier_wait(racer->barrier); /* says only which thread is the last */
+    if (!racer->error)
+        racer->error = db_transaction(db, &db_scope_system, racer->isolation, race_body, racer);
+    db_close(db);
+    return NULL;
+}
+
+static void two_closings_at_once_are_one(void **state)
+{
+    for (int round = 0; round < 6; round++) {
+        pthread_barrier_t barrier;
+        struct racer racers[4] = {
+            {.barrier = &barrier}, {.barrier = &barrier}, {.barrier = &barrier}, {.barrier = &barrier}};
+        begin(NULL);
+        for (int i = 0; i < 20; i++) {
+            char unit[8], system[8];
+            (void)snprintf(unit, sizeof unit, "u%02d", i); /* fits */
+            (void)snprintf(system, sizeof system, "s%02d", i);
+            ledger_ok(ledger_set(&ledger, unit, system, "c1", "p1", "r", "1001=1,1002=2",
+                                 at("2027-01-07T01:02:03Z")));
+        }
+        assert_int_equal(pthread_barrier_init(&barrier, NULL, 4), 0);
+        for (int i = 0; i < 4; i++) {
+            racers[i].isolation = round % 2 ? DB_SERIALIZABLE : DB_READ_COMMITTED;
+            assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+        }
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(pthread_join(racers[i].thread, NULL), 0);
+        for (int i = 0; i < 4; i++) {
+            ledger_ok(racers[i].error);
+            assert_string_equal(racers[i].closed.digest, racers[0].closed.digest);
+            assert_int_equal(racers[i].closed.bills, 20);
+        }
+        assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM bill"), 20);
+        assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM bill_line"), 40);
+        (void)pthread_barrier_destroy(&barrier); /* nobody waits any more */
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_month_becomes_bills, begin),
+        cmocka_unit_test_setup(closing_again_gives_the_same, begin),
+        cmocka_unit_test_setup(months_close_in_order_and_when_over, begin),
+        cmocka_unit_test_setup(an_empty_month_closes_too, begin),
+        cmocka_unit_test_setup(use_without_a_price_stops_the_closing, begin),
+        cmocka_unit_test_setup(what_comes_late_corrects_the_next_bill, begin),
+        cmocka_unit_test_setup(a_correction_can_be_corrected, begin),
+        cmocka_unit_test_setup(use_before_the_first_closed_month_is_billed_late, begin),
+        cmocka_unit_test_setup(price_changes_touch_no_month_before, begin),
+        cmocka_unit_test_setup(what_is_closed_stays, begin),
+        cmocka_unit_test_setup(the_digest_can_be_computed_again, begin),
+        cmocka_unit_test_setup(bills_are_seen_within_scope, begin),
+        cmocka_unit_test_setup(two_closings_at_once_are_one, begin),
+    };
+    return cmocka_run_group_tests(tests, open_ledger, close_ledger);
+}

@@ -1,0 +1,320 @@
+/* Random histories through the product and a real PostgreSQL against the oracle, to the fen: resources are
+ * made, resized, stopped, moved and deleted at random microseconds over months of 28, 29, 30 and 31 days, at
+ * three providers with three prorations and changing prices, with some of it becoming known only after the
+ * month was closed. Then: Σ lines = bills = statement for every grouping, and closing once more corrects
+ * nothing. */
+#include "tests/metering/oracle.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/metering/ledger.h"
+
+#define ROUNDS 16
+#define UNITS 2
+#define SYSTEMS 2
+#define PROVIDERS 3
+#define CLOUDS 2
+#define RESOURCES 14
+#define EVENT_MONTHS 3 /* of the months; the further ones only run on */
+
+static const char *const providers[PROVIDERS] = {"p-exact", "p-day", "p-month"};
+static const char *const clouds[CLOUDS] = {"c-one", "c-two"};
+static const char *const units[UNITS] = {"unit-a", "unit-b"};
+static const struct month starts[] = {{2027, 1}, {2028, 1}, {2027, 4}, {2027, 11}};
+
+static struct ledger ledger;
+
+static int open_ledger(void **state)
+{
+    ledger_open(&ledger);
+    return 0;
+}
+
+static int close_ledger(void **state)
+{
+    ledger_close(&ledger);
+    return 0;
+}
+
+static int64_t below(int64_t most)
+{
+    return (int64_t)((((uint64_t)random() << 31) | (uint64_t)random()) % (uint64_t)most);
+}
+
+static const char *system_of(struct arena *arena, int unit, int system)
+{
+    return arena_printf(arena, "%s00%d", units[unit], system + 1);
+}
+
+/* A moment of the history; now and then a boundary, or a microsecond beside one. */
+static moment random_moment(const struct oracle_history *history)
+{
+    moment start = month_start(history->months[0]), end = month_end(history->months[EVENT_MONTHS - 1]);
+    moment edge = month_start(history->months[below(EVENT_MONTHS)]);
+    switch (below(8)) {
+    case 0:
+        return edge;
+    case 1:
+        return edge + 1;
+    case 2:
+        return edge > start ? edge - 1 : edge;
+    case 3:
+        return start + below((end - start) / MOMENT_DAY) * MOMENT_DAY;
+    default:
+        return start + below(end - start);
+    }
+}
+
+static int compare_event(const void *left, const void *right)
+{
+    const struct oracle_event *a = left, *b = right;
+    return (a->at > b->at) - (a->at < b->at);
+}
+
+static void make_resource(const struct oracle_history *history, struct oracle_resource *resource)
+{
+    int system = (int)below(SYSTEMS);
+    *resource = (struct oracle_resource){
+        .unit = (int)below(UNITS), .provider = (int)below(PROVIDERS), .cloud = (int)below(CLOUDS)};
+    resource->count = 1 + (size_t)below(10);
+    for (size_t e = 0; e < resource->count; e++)
+        resource->events[e].at = random_moment(history);
+    qsort(resource->events, resource->count, sizeof *resource->events, compare_event);
+    for (size_t e = 0; e < resource->count; e++) {
+        struct oracle_event *event = &resource->events[e];
+        int what = (int)below(6);
+        if (what == 0)
+            system = 1 - system;
+        event->system = system;
+        for (int i = 0; i < ORACLE_ITEMS; i++)
+            if (what != 1 && below(2)) /* 1: stopped or deleted */
+                event->micro[i] = below(3) ? (1 + below(64)) * QUANTITY_ONE : 1 + below(64 * QUANTITY_ONE);
+    }
+}
+
+/* Prices fall by `less` fen from their caps; one change per provider at the start of a later month. */
+static void make_providers(struct oracle_history *history, struct oracle_provider *list)
+{
+    for (int p = 0; p < PROVIDERS; p++) {
+        int64_t before = below(700), after = below(700);
+        int change = 1 + (int)below(EVENT_MONTHS);
+        struct agreement agreement = agreement_default;
+        agreement.proration = p;
+        ledger_provider(&ledger, providers[p], &agreement, history->months[0], before);
+        ledger_reprice(&ledger, providers[p], history->months[change], after);
+        list[p].proration = p;
+        for (int m = 0; m < ORACLE_MONTHS; m++)
+            for (int i = 0; i < ORACLE_ITEMS; i++)
+                list[p].price_fen[m][i] = item_find(oracle_items[i])->cap_fen - (m < change ? before : after);
+    }
+}
+
+static void apply_event(struct arena *arena, const struct oracle_resource *resource, size_t index,
+                        const struct oracle_event *event)
+{
+    char quantity[QUANTITY_TEXT];
+    const char *list = "", *name = arena_printf(arena, "r%02zu", index), *unit = units[resource->unit];
+    for (int i = 0; i < ORACLE_ITEMS; i++)
+        if (event->micro[i])
+            list = arena_printf(arena, "%s%s%s=%s", list, *list ? "," : "", oracle_items[i],
+                                quantity_format(event->micro[i], quantity));
+    if (*list || below(2))
+        ledger_ok(ledger_set(&ledger, unit, system_of(arena, resource->unit, event->system),
+                             clouds[resource->cloud], providers[resource->provider], name, list, event->at));
+    else
+        ledger_ok(ledger_end(&ledger, unit, name, event->at));
+    if (!below(4) && *list) /* a repetition must not matter */
+        ledger_ok(ledger_set(&ledger, unit, system_of(arena, resource->unit, event->system),
+                             clouds[resource->cloud], providers[resource->provider], name, list, event->at));
+}
+
+/* Events from `done` on and before `until`. */
+static void apply_until(const struct oracle_resource *resource, size_t index, size_t *done, moment until)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    for (; *done < resource->count && resource->events[*done].at < until; (*done)++)
+        apply_event(arena, resource, index, &resource->events[*done]);
+}
+
+/* Closes all months in order; half of the resources are heard of one month late when `late`. */
+static void live(const struct oracle_history *history, int late)
+{
+    size_t done[RESOURCES] = {0};
+    for (int m = 0; m < ORACLE_MONTHS; m++) {
+        ARENA_AUTO struct arena *arena = arena_new();
+        struct bill_month state, closed;
+        struct bill_line *lines;
+        size_t count;
+        int64_t estimate = 0;
+        moment end = month_end(history->months[m]);
+        for (size_t r = 0; r < history->resource_count; r++)
+            apply_until(&history->resources[r], r, &done[r],
+                        late && r % 2 ? month_start(history->months[m]) : end);
+        ledger_ok(
+            ledger_lines(&ledger, arena, &db_scope_system, history->months[m], end, &state, &lines, &count));
+        assert_false(state.closed);
+        for (size_t i = 0; i < count; i++)
+            estimate += lines[i].amount_fen;
+        ledger_ok(ledger_close_month(&ledger, history->months[m], end, &closed));
+        /* The live estimate at the end of a month is what its charges come to. */
+        char *sql = arena_printf(
+            arena, "SELECT coalesce(sum(charges_fen), 0)::bigint FROM bill WHERE month = '%s'", closed.month);
+        assert_int_equal(pg_number(ledger.pg, sql), estimate);
+    }
+}
+
+struct found {
+    const struct bill_line *lines;
+    size_t count;
+};
+
+/* Charges and adjustments of a key and month, on whichever bills. */
+static int64_t billed(const struct found *found, const struct oracle_history *history,
+                      const struct oracle_key *key, int *ret_used)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *system = system_of(arena, key->unit, key->system);
+    char month[8];
+    int64_t sum = 0;
+    wide usage = 0;
+    month_format(history->months[key->month], month);
+    for (size_t i = 0; i < found->count; i++) {
+        const struct bill_line *line = &found->lines[i];
+        if (strcmp(line->charge_month, month) || strcmp(line->item, oracle_items[key->item]) ||
+            strcmp(line->unit, units[key->unit]) || strcmp(line->provider, providers[key->provider]) ||
+            strcmp(line->cloud, clouds[key->cloud]) || strcmp(line->system, system))
+            continue;
+        sum += line->amount_fen;
+        usage += line->usage;
+    }
+    *ret_used = usage > 0;
+    return sum;
+}
+
+static void compare(const struct oracle_history *history, const struct found *found, int round)
+{
+    int64_t total = 0, all = 0;
+    struct oracle_key key;
+    for (key.unit = 0; key.unit < UNITS; key.unit++)
+        for (key.provider = 0; key.provider < PROVIDERS; key.provider++)
+            for (key.cloud = 0; key.cloud < CLOUDS; key.cloud++)
+                for (key.system = 0; key.system < SYSTEMS; key.system++)
+                    for (key.item = 0; key.item < ORACLE_ITEMS; key.item++)
+                        for (key.month = 0; key.month < ORACLE_MONTHS; key.month++) {
+                            int used, wanted_used;
+                            int64_t wanted = oracle_amount(history, &key, &wanted_used);
+                            int64_t fen = billed(found, history, &key, &used);
+                            if (fen != wanted || used != wanted_used)
+                                fail_msg("round %d: unit %d provider %d cloud %d system %d item %s month %d: "
+                                         "%lld fen, the "
+                                         "oracle says %lld",
+                                         round, key.unit, key.provider, key.cloud, key.system,
+                                         oracle_items[key.item], key.month, (long long)fen,
+                                         (long long)wanted);
+                            total += wanted;
+                        }
+    for (size_t i = 0; i < found->count; i++)
+        all += found->lines[i].amount_fen;
+    assert_int_equal(all, total); /* no line beside the keys */
+}
+
+/* Every grouping of every month adds up to the month's bills, to the fen. */
+static void groupings_agree(const struct oracle_history *history)
+{
+    for (int m = 0; m < ORACLE_MONTHS; m++)
+        for (unsigned mask = 0; mask < 1u << STATEMENT_DIMENSIONS; mask++) {
+            ARENA_AUTO struct arena *arena = arena_new();
+            struct bill_month closed;
+            struct bill_line *lines;
+            struct statement statement;
+            size_t count;
+            int64_t sum = 0, charges = 0, line_count = 0;
+            ledger_ok(ledger_lines(&ledger, arena, &db_scope_system, history->months[m], MOMENT_MAX, &closed,
+                                   &lines, &count));
+            ledger_ok(statement_group(arena, lines, count, mask, &statement));
+            for (size_t i = 0; i < statement.count; i++) {
+                sum += statement.rows[i].amount_fen;
+                charges += statement.rows[i].charges_fen;
+                line_count += statement.rows[i].line_count;
+                assert_int_equal(statement.rows[i].amount_fen,
+                                 statement.rows[i].charges_fen + statement.rows[i].adjustments_fen);
+            }
+            assert_int_equal(sum, closed.total_fen);
+            assert_int_equal(statement.total.amount_fen, closed.total_fen);
+            assert_int_equal(charges, statement.total.charges_fen);
+            assert_int_equal(line_count, closed.lines);
+            if (!mask)
+                assert_true(statement.count <= 1);
+        }
+}
+
+static void run_round(int round, int late)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct oracle_resource resources[RESOURCES];
+    struct oracle_provider list[PROVIDERS];
+    struct oracle_history history = {.resources = resources, .resource_count = RESOURCES, .providers = list};
+    struct bill_line *all = arena_array(arena, 20000, sizeof *all);
+    size_t count = 0;
+    srandom((unsigned)(7100 + round));
+    ledger_clear(&ledger);
+    history.months[0] = starts[round % (int)(sizeof starts / sizeof *starts)];
+    for (int m = 1; m < ORACLE_MONTHS; m++)
+        history.months[m] = month_next(history.months[m - 1]);
+    make_providers(&history, list);
+    for (size_t r = 0; r < RESOURCES; r++)
+        make_resource(&history, &resources[r]);
+    live(&history, late);
+    for (int m = 0; m < ORACLE_MONTHS; m++) {
+        struct bill_line *lines;
+        size_t more;
+        ledger_ok(ledger_lines(&ledger, arena, &db_scope_system, history.months[m], MOMENT_MAX, NULL, &lines,
+                               &more));
+        assert_true(count + more <= 20000);
+        if (more)
+            memcpy(all + count, lines, more * sizeof *lines);
+        count += more;
+    }
+    compare(&history, &(struct found){all, count}, round);
+    groupings_agree(&history);
+    assert_int_equal(pg_number(ledger.pg,
+                               "SELECT count(*) FROM bill b WHERE total_fen <> (SELECT sum(amount_fen) FROM"
+                               " bill_line l WHERE l.bill_id = b.id)"),
+                     0);
+    if (late) /* else the round proves nothing about corrections */
+        assert_true(pg_number(ledger.pg, "SELECT count(*) FROM bill_line WHERE type = 'adjustment'") > 0);
+    char last[8];
+    month_format(history.months[ORACLE_MONTHS - 1], last);
+    /* What was late was known when the month before the last closed: the last corrects nothing. */
+    assert_int_equal(
+        pg_number(ledger.pg, arena_printf(arena,
+                                          "SELECT count(*) FROM bill_line WHERE type = 'adjustment'"
+                                          " AND (NOT %s OR month = '%s')",
+                                          late ? "true" : "false", last)),
+        0);
+}
+
+static void known_in_time(void **state)
+{
+    for (int round = 0; round < ROUNDS; round++)
+        run_round(round, 0);
+}
+
+static void known_late(void **state)
+{
+    for (int round = 0; round < ROUNDS; round++)
+        run_round(100 + round, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(known_in_time), cmocka_unit_test(known_late)};
+    return cmocka_run_group_tests(tests, open_ledger, close_ledger);
+}
