@@ -319,23 +319,24 @@ static struct error *update_once(struct hmc *hmc, const struct driver_call *call
                                  const char *kind, hmc_edit *edit, void *context, bool *ret_stale)
 {
     xmlNode *root = NULL;
-    bool changed = true;
+    bool *changed = arena_alloc(call->arena, sizeof *changed);
+    *changed = true;
     *ret_stale = false;
     TRY(hmc_get(hmc, call, path, &root));
     xmlNode *payload = atom_payload(root);
     const char *etag = atom_etag(call->arena, root);
     if (!payload || !etag)
         return error_new(ERR_UNAVAILABLE, "GET %s: the answer is not an entry with an ETag", path);
-    TRY(edit(context, call->arena, payload, &changed));
-    if (!changed)
-        return NULL;
+    struct error *error = edit(context, call->arena, payload, changed);
+    if (error || !*changed)
+        return error;
     struct request request = {.method = "POST",
                               .path = below_uom(call->arena, path),
                               .content_type = uom_type(call->arena, kind),
                               .body = atom_serialize(call->arena, payload),
                               .etag = etag};
     struct https_answer answer;
-    struct error *error = ask(hmc, call, request, &answer);
+    error = ask(hmc, call, request, &answer);
     *ret_stale = error && hmc_refused_with(error, "HTTP 412");
     return error;
 }

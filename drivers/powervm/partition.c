@@ -103,20 +103,14 @@ struct error *partition_get(struct driver_session *session, const struct driver_
 static struct error *search(struct driver_session *session, const struct driver_call *call, const char *name,
                             struct partition *ret_partition)
 {
-    struct systems systems;
-    TRY(system_list(session, call, &systems));
-    for (size_t i = 0; i < systems.count; i++) {
-        xmlNode *root = NULL;
-        TRY(hmc_get(session->hmc, call,
-                    arena_printf(call->arena,
-                                 "ManagedSystem/%s/LogicalPartition/search/(PartitionName==%s)?group=None",
-                                 systems.items[i].id, name),
-                    &root));
-        xmlNode *entry = atom_first_entry(root);
-        if (entry)
-            return checked(call->arena, entry, ret_partition);
-    }
-    return error_new(ERR_NOT_FOUND, "no partition is named %s", name);
+    xmlNode *root = NULL;
+    TRY(hmc_get(session->hmc, call,
+                arena_printf(call->arena, "LogicalPartition/search/(PartitionName==%s)?group=None", name),
+                &root));
+    xmlNode *entry = atom_first_entry(root);
+    if (!entry)
+        return error_new(ERR_NOT_FOUND, "no partition is named %s", name);
+    return checked(call->arena, entry, ret_partition);
 }
 
 struct error *partition_find(struct driver_session *session, const struct driver_call *call,

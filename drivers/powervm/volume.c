@@ -38,7 +38,7 @@ static const struct storage_unit *pick(struct arena *arena, const struct storage
 
 static struct error *look_up(struct driver_session *session, const struct driver_call *call,
                              const struct driver_key *key, struct storage *ret_storage,
-                             const struct storage_unit **ret_unit)
+                             struct storage_unit *ret_unit)
 {
     struct storage storage;
     TRY(storage_load(session, call, &storage));
@@ -49,7 +49,7 @@ static struct error *look_up(struct driver_session *session, const struct driver
                          : key->ref ? key->ref
                                     : "without a name");
     *ret_storage = storage;
-    *ret_unit = unit;
+    *ret_unit = *unit;
     return NULL;
 }
 
@@ -58,10 +58,10 @@ struct error *volume_find(struct driver_session *session, const struct driver_ca
 {
     struct storage storage;
     struct mappings mappings;
-    const struct storage_unit *unit = NULL;
+    struct storage_unit unit = {0};
     TRY(look_up(session, call, key, &storage, &unit));
     TRY(mapping_list(session, call, &storage, &mappings));
-    *ret_volume = volume_view(call->arena, unit, &mappings);
+    *ret_volume = volume_view(call->arena, &unit, &mappings);
     return NULL;
 }
 
@@ -92,23 +92,22 @@ struct error *volume_attach(struct driver_session *session, const struct driver_
     struct storage storage;
     struct mappings mappings;
     struct partition partition;
-    const struct storage_unit *unit = NULL;
+    struct storage_unit unit = {0};
     TRY(look_up(session, call, volume, &storage, &unit));
     TRY(partition_find(session, call, instance, &partition));
     TRY(mapping_list(session, call, &storage, &mappings));
-    const char *user = mapping_user(&mappings, unit->udid);
+    const char *user = mapping_user(&mappings, unit.udid);
     if (user && strcasecmp(user, partition.id) != 0)
-        return error_new(ERR_CONFLICT, "the volume %s is attached to another partition, %s", unit->name,
-                         user);
+        return error_new(ERR_CONFLICT, "the volume %s is attached to another partition, %s", unit.name, user);
     TRY(hmc_progress(session->hmc, call, 40, "attaching"));
     if (!user) /* what an earlier partition left is in the way */
         for (size_t i = 0; i < mappings.count; i++) {
-            if (strcmp(mappings.items[i].udid, unit->udid) == 0) {
-                TRY(mapping_detach(session, call, &storage, NULL, NULL, unit->udid));
+            if (strcmp(mappings.items[i].udid, unit.udid) == 0) {
+                TRY(mapping_detach(session, call, &storage, NULL, NULL, unit.udid));
                 break;
             }
         }
-    return mapping_attach(session, call, unit, partition.system, partition.id);
+    return mapping_attach(session, call, &unit, partition.system, partition.id);
 }
 
 struct error *volume_detach(struct driver_session *session, const struct driver_call *call,
@@ -116,7 +115,7 @@ struct error *volume_detach(struct driver_session *session, const struct driver_
 {
     struct storage storage;
     struct partition partition;
-    const struct storage_unit *unit = NULL;
+    struct storage_unit unit = {0};
     TRY(look_up(session, call, volume, &storage, &unit));
     struct error *error = partition_find(session, call, instance, &partition);
     if (error && error_code(error) == ERR_NOT_FOUND) {
@@ -126,21 +125,21 @@ struct error *volume_detach(struct driver_session *session, const struct driver_
     if (error)
         return error;
     TRY(hmc_progress(session->hmc, call, 40, "detaching"));
-    return mapping_detach(session, call, &storage, partition.system, partition.id, unit->udid);
+    return mapping_detach(session, call, &storage, partition.system, partition.id, unit.udid);
 }
 
 struct error *volume_resize(struct driver_session *session, const struct driver_call *call,
                             const struct driver_key *volume, unsigned size_gb)
 {
     struct storage storage;
-    const struct storage_unit *unit = NULL;
+    struct storage_unit unit = {0};
     TRY(look_up(session, call, volume, &storage, &unit));
-    if (size_gb < unit->size_gb)
-        return error_new(ERR_INVALID, "the volume %s has %u GB and only grows", unit->name, unit->size_gb);
-    if (size_gb == unit->size_gb)
+    if (size_gb < unit.size_gb)
+        return error_new(ERR_INVALID, "the volume %s has %u GB and only grows", unit.name, unit.size_gb);
+    if (size_gb == unit.size_gb)
         return NULL;
     TRY(hmc_progress(session->hmc, call, 20, "growing the logical unit"));
-    return storage_grow(session, call, unit, size_gb);
+    return storage_grow(session, call, &unit, size_gb);
 }
 
 struct error *volume_delete(struct driver_session *session, const struct driver_call *call,

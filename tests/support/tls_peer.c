@@ -108,7 +108,10 @@ static size_t read_request(struct tls_peer *peer, char *buffer, struct tls_peer_
             return 0;
         have += got;
         buffer[have] = '\0';
-        if (blank || !(blank = strstr(buffer, "\r\n\r\n")))
+        if (blank)
+            continue;
+        blank = strstr(buffer, "\r\n\r\n");
+        if (!blank)
             continue;
         const char *length = strcasestr(buffer, "\r\nContent-Length:");
         need = (size_t)(blank - buffer) + 4 + (length && length < blank ? strtoul(length + 17, NULL, 10) : 0);
@@ -130,8 +133,8 @@ static void serve(struct tls_peer *peer)
     must(peer->ssl && SSL_set_fd(peer->ssl, peer->client) == 1, "SSL_new");
     if (SSL_accept(peer->ssl) == 1) {
         atomic_fetch_add(&peer->connections, 1);
-        char *buffer = malloc(REQUEST_MAX + 1);
-        must(buffer, "malloc");
+        char *buffer = calloc(1, REQUEST_MAX + 1);
+        must(buffer, "calloc");
         struct tls_peer_request request;
         while (read_request(peer, buffer, &request)) {
             atomic_fetch_add(&peer->requests, 1);

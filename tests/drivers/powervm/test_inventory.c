@@ -73,12 +73,10 @@ static void test_with_instances(void **state)
 static struct error *open_with(struct fixture *fixture, const char *options,
                                struct driver_session **ret_session)
 {
-    struct driver_endpoint endpoint = hmcsim_endpoint(fixture->sim);
-    json_t *json = json_loads(options, 0, NULL);
-    endpoint.options = json;
-    struct error *error = driver->open(&endpoint, &fixture->call, ret_session);
-    json_decref(json);
-    return error;
+    struct driver_endpoint *endpoint = arena_alloc(fixture->call.arena, sizeof *endpoint);
+    *endpoint = hmcsim_endpoint(fixture->sim);
+    endpoint->options = json_hold(fixture->call.arena, json_loads(options, 0, NULL));
+    return driver->open(endpoint, &fixture->call, ret_session);
 }
 
 static void test_options_choose(void **state)
