@@ -135,11 +135,12 @@ static struct error *read_file(struct config *config, const char **texts)
     struct error *error = NULL;
     char line[LINE_MAX_BYTES];
     for (int number = 1; !error && fgets(line, sizeof line, file); number++) {
+        bool whole = strlen(line) < sizeof line - 1; /* else the rest would be read as a line of its own */
         char *text = trim(line), *equals = strchr(text, '=');
-        if (!*text || *text == '#')
+        if (whole && (!*text || *text == '#'))
             continue;
         const struct config_option *option = NULL;
-        if (number > FILE_MAX_LINES || strlen(text) >= LINE_MAX_BYTES - 2) {
+        if (number > FILE_MAX_LINES || !whole) {
             error = error_new(ERR_TOO_LARGE, "%s:%d: too long", config->file, number);
         } else if (!equals) {
             error = error_new(ERR_INVALID, "%s:%d: not of the form name = value", config->file, number);
@@ -154,6 +155,8 @@ static struct error *read_file(struct config *config, const char **texts)
         if (option)
             texts[option - config->table->options] = arena_strdup(config->arena, trim(equals + 1));
     }
+    if (!error && ferror(file))
+        error = error_new(ERR_IO, "could not read %s: %s", config->file, strerror(errno));
     (void)fclose(file); /* it was only read */
     return error;
 }

@@ -77,10 +77,25 @@ void json_put(json_t *object, const char *name, json_t *value)
         abort();
 }
 
+/* What is not UTF-8 (a provider's or a file system's bytes) loses every byte beyond ASCII rather than ending
+ * the process. */
+static json_t *ascii_only(const char *text)
+{
+    char *copy = xstrdup(text);
+    for (char *at = copy; *at; at++)
+        if ((unsigned char)*at >= 0x80)
+            *at = '?';
+    json_t *json = json_string(copy);
+    free(copy);
+    return json;
+}
+
 void json_put_text(json_t *object, const char *name, const char *text)
 {
-    if (text)
-        json_put(object, name, json_string(text));
+    if (!text)
+        return;
+    json_t *json = json_string(text);
+    json_put(object, name, json ? json : ascii_only(text));
 }
 
 void json_put_int(json_t *object, const char *name, int64_t value)

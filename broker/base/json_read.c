@@ -24,8 +24,11 @@ static const char *pointer_of(struct arena *arena, const char *path, const char 
 {
     char *text = arena_alloc(arena, strlen(path) + 2 * 64 + 2);
     char *at = stpcpy(text, path);
+    size_t most = strnlen(name, 65);
+    for (most = most > 64 ? 64 : most; most && ((unsigned char)name[most] & 0xc0) == 0x80;)
+        most--; /* never within a character: the pointer goes into an answer */
     *at++ = '/';
-    for (size_t i = 0; name[i] && i < 64; i++) {
+    for (size_t i = 0; i < most; i++) {
         if (name[i] == '~' || name[i] == '/') {
             *at++ = '~';
             *at++ = name[i] == '~' ? '0' : '1';

@@ -126,17 +126,19 @@ char *wide_format(wide value, char text[WIDE_TEXT])
 struct error *wide_parse(const char *text, wide *ret_value)
 {
     bool negative = *text == '-';
-    wide value = 0;
+    wide value = 0; /* counted down from zero: that side reaches one further */
     const char *at = text + negative;
     if (!*at)
         return error_new(ERR_INVALID, "not an integer");
     for (; *at; at++) {
         if (*at < '0' || *at > '9')
             return error_new(ERR_INVALID, "not an integer");
-        if (value > (WIDE_MAX - 9) / 10)
+        if (__builtin_mul_overflow(value, (wide)10, &value) ||
+            __builtin_sub_overflow(value, (wide)(*at - '0'), &value))
             return error_new(ERR_TOO_LARGE, "an integer beyond 128 bits");
-        value = value * 10 + (*at - '0');
     }
-    *ret_value = negative ? -value : value;
+    if (!negative && value < -WIDE_MAX)
+        return error_new(ERR_TOO_LARGE, "an integer beyond 128 bits");
+    *ret_value = negative ? value : -value;
     return NULL;
 }
