@@ -287,7 +287,11 @@ struct error *hmc_quick(struct hmc *hmc, const struct driver_call *call, const c
 
 struct error *hmc_events(struct hmc *hmc, const struct driver_call *call, xmlNode **ret_root)
 {
-    return hmc_get(hmc, call, "Event", ret_root);
+    struct request request = {
+        .method = "GET", .path = below_uom(call->arena, "Event"), .timeout_us = HMC_EVENTS_US};
+    struct https_answer answer;
+    TRY(ask(hmc, call, request, &answer));
+    return read_answer(call->arena, &request, &answer, ret_root);
 }
 
 struct error *hmc_put(struct hmc *hmc, const struct driver_call *call, const char *path, const char *kind,

@@ -16,8 +16,9 @@
 #define HMC_UPDATE_TRIES 5    /* of a change that meets a stale ETag (412), then ERR_BUSY */
 #define HMC_POLL_MIN_US 50000 /* between looks at a job, growing by half each time */
 #define HMC_POLL_MAX_US 2000000
-#define HMC_POLL_FAILURES 4   /* looks at a job that may fail in a row */
-#define HMC_LOGOFF_US 5000000 /* most time that closing takes */
+#define HMC_POLL_FAILURES 4    /* looks at a job that may fail in a row */
+#define HMC_EVENTS_US 30000000 /* one request for events, which an HMC holds for about 10 s */
+#define HMC_LOGOFF_US 5000000  /* most time that closing takes */
 
 struct hmc;
 
@@ -37,7 +38,7 @@ struct error *hmc_get(struct hmc *hmc, const struct driver_call *call, const cha
 /* GET of a quick/… address; the text is in the arena, "" for an empty list. */
 struct error *hmc_quick(struct hmc *hmc, const struct driver_call *call, const char *path,
                         const char **ret_text) ERROR_MUST_USE;
-/* GET uom/Event, which blocks for about 10 s when there is nothing new (then: NULL root). */
+/* GET uom/Event: blocks until there is news or the HMC has waited long enough (then: NULL root). */
 struct error *hmc_events(struct hmc *hmc, const struct driver_call *call, xmlNode **ret_root) ERROR_MUST_USE;
 /* PUT of a new object of this kind. */
 struct error *hmc_put(struct hmc *hmc, const struct driver_call *call, const char *path, const char *kind,

@@ -55,6 +55,23 @@ static void test_nothing_until_the_deadline(void **state)
     assert_in_range(moment_monotonic() - start, 2 * MOMENT_SECOND, 8 * MOMENT_SECOND);
 }
 
+static void test_a_poll_may_take_longer_than_a_round_trip(void **state)
+{
+    static const char *const slow[] = {"--event-wait", "2", NULL};
+    struct fixture *fixture = fixture_start(slow);
+    *state = fixture;
+    struct driver_session *session = NULL;
+    struct driver_endpoint endpoint = hmcsim_endpoint(fixture->sim);
+    struct driver_change *changes = NULL;
+    size_t count = 0;
+    endpoint.timeout_us = MOMENT_SECOND;
+    assert_no_error(driver->open(&endpoint, &fixture->call, &session));
+    struct driver_call call = fixture_within(fixture, 5 * MOMENT_SECOND);
+    assert_no_error(driver->watch(session, &call, &changes, &count));
+    assert_int_equal(count, 0);
+    driver->close(session);
+}
+
 static void test_lost_sessions_tell_everything_again(void **state)
 {
     struct fixture *fixture = *state;
@@ -82,6 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_follows_an_instance),
         TEST(test_nothing_until_the_deadline),
+        cmocka_unit_test_teardown(test_a_poll_may_take_longer_than_a_round_trip, fixture_teardown),
         TEST(test_lost_sessions_tell_everything_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
