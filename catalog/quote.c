@@ -6,29 +6,22 @@
 #include "broker/base/json.h"
 #include "broker/base/money.h"
 
-struct resource_body {
-    const char *kind;
-    json_t *spec;
-    int64_t count;
+static const struct json_member request_members[] = {
+    {JSON_MEMBER(struct quote_request, kind), .want = JSON_WANT_NAME, .flags = JSON_REQUIRED},
+    {JSON_MEMBER(struct quote_request, spec), .want = JSON_WANT_ANY, .flags = JSON_REQUIRED},
+    {JSON_MEMBER(struct quote_request, count), .want = JSON_WANT_INT, .min = 1, .max = QUOTE_COUNT_MAX},
 };
+const struct json_spec quote_request_spec = JSON_SPEC(struct quote_request, request_members);
 
-static const struct json_member resource_members[] = {
-    {JSON_MEMBER(struct resource_body, kind), .want = JSON_WANT_NAME, .flags = JSON_REQUIRED},
-    {JSON_MEMBER(struct resource_body, spec), .want = JSON_WANT_ANY, .flags = JSON_REQUIRED},
-    {JSON_MEMBER(struct resource_body, count), .want = JSON_WANT_INT, .min = 1, .max = QUOTE_COUNT_MAX},
-};
-static const struct json_spec resource_spec = JSON_SPEC(struct resource_body, resource_members);
-
-static struct error *read_one(struct arena *arena, const json_t *json, struct quote_resource *ret_resource)
+static struct error *read_one(struct arena *arena, const struct quote_request *request,
+                              struct quote_resource *ret_resource)
 {
-    struct resource_body body = {.count = 1};
-    TRY(json_read(arena, json, &resource_spec, &body));
-    const struct kind *kind = kind_find(body.kind);
+    const struct kind *kind = kind_find(request->kind);
     if (!kind)
         return error_member("/kind", "is not a kind of resource");
-    TRY(error_under(kind_read(kind, arena, body.spec, &ret_resource->full), "/spec"));
+    TRY(error_under(kind_read(kind, arena, request->spec, &ret_resource->full), "/spec"));
     ret_resource->kind = kind;
-    ret_resource->count = body.count;
+    ret_resource->count = request->count ? request->count : 1;
     return NULL;
 }
 
@@ -47,22 +40,16 @@ static void gather(struct error **errors, struct error *error, const char *prefi
     error_free(placed);
 }
 
-struct error *quote_read(struct arena *arena, const json_t *resources, struct quote_resource **ret_list,
-                         size_t *ret_count)
+struct error *quote_read(struct arena *arena, const struct quote_request *requests, size_t count,
+                         struct quote_resource **ret_list)
 {
     struct error *errors = NULL;
-    size_t count = json_array_size(resources);
-    if (!json_is_array(resources) || !count || count > QUOTE_RESOURCES_MAX)
-        return error_member("", "must be an array of 1 to %d resources", QUOTE_RESOURCES_MAX);
     struct quote_resource *list = arena_array(arena, count, sizeof *list);
     for (size_t i = 0; i < count; i++)
-        gather(&errors, read_one(arena, json_array_get(resources, i), &list[i]),
-               arena_printf(arena, "/%zu", i));
-    if (errors)
-        return errors;
-    *ret_list = list;
-    *ret_count = count;
-    return NULL;
+        gather(&errors, read_one(arena, &requests[i], &list[i]), arena_printf(arena, "/%zu", i));
+    if (!errors)
+        *ret_list = list;
+    return errors;
 }
 
 /* Adds what one resource uses, count times over. */

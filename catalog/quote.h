@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "broker/base/arena.h"
+#include "broker/base/json.h"
 #include "broker/base/moment.h"
 #include "broker/db/db.h"
 #include "catalog/kind.h"
@@ -21,10 +22,19 @@ struct quote_resource {
     int64_t count;
 };
 
-/* `resources`: [{"kind": "instance", "spec": {…}, "count": 2}], count 1 when absent. All violations at once,
- * pointers relative to the array. */
-struct error *quote_read(struct arena *arena, const json_t *resources, struct quote_resource **ret_list,
-                         size_t *ret_count) ERROR_MUST_USE;
+/* One of "resources": {"kind": "instance", "spec": {…}, "count": 2}, as quote_request_spec reads it; count 0
+ * when absent, which stands for 1. */
+struct quote_request {
+    const char *kind;
+    json_t *spec;
+    int64_t count;
+};
+extern const struct json_spec quote_request_spec;
+
+/* Checks each against its kind. All violations at once, pointers relative to the list. `ret_list` has `count`
+ * places, in the arena. */
+struct error *quote_read(struct arena *arena, const struct quote_request *requests, size_t count,
+                         struct quote_resource **ret_list) ERROR_MUST_USE;
 
 struct quote_line {
     const struct item *item;

@@ -90,15 +90,35 @@ static void every_violation_is_listed(void **state)
     error_free(error);
 }
 
+struct body {
+    struct json_list resources;
+};
+
+/* The resources of a request whose "resources" are the text; errors of either step. */
+static struct error *read_resources(struct arena *arena, const char *text, struct quote_resource **ret_list,
+                                    size_t *ret_count)
+{
+    static const struct json_member members[] = {{JSON_MEMBER(struct body, resources), .want = JSON_WANT_LIST,
+                                                  .min = 1, .max = QUOTE_RESOURCES_MAX,
+                                                  .spec = &quote_request_spec}};
+    static const struct json_spec spec = JSON_SPEC(struct body, members);
+    struct body body = {{0}};
+    json_t *json = json_hold(arena, json_object());
+    json_put(json, "resources", json_loads(text, 0, NULL));
+    TRY(json_read(arena, json, &spec, &body));
+    TRY(quote_read(arena, body.resources.items, body.resources.count, ret_list));
+    *ret_count = body.resources.count;
+    return NULL;
+}
+
 static struct quote quote_of(struct arena *arena, const char *text, const struct agreement *agreement)
 {
     int64_t fen[ITEM_COUNT];
     struct quote_resource *list;
     struct quote quote;
     size_t count;
-    json_t *json = json_hold(arena, json_loads(text, 0, NULL));
     assert_null(bid_read(caps(arena), fen));
-    assert_null(quote_read(arena, json, &list, &count));
+    assert_null(read_resources(arena, text, &list, &count));
     assert_null(quote_make(fen, agreement, list, count, &quote));
     return quote;
 }
@@ -141,18 +161,20 @@ static void a_quote_request_names_each_mistake(void **state)
     ARENA_AUTO struct arena *arena = arena_new();
     struct quote_resource *list;
     size_t count;
-    json_t *json = json_hold(
-        arena,
-        json_loads("[{\"kind\":\"instance\",\"spec\":{\"vcpu\":99,\"memory_gb\":1,\"architecture\":\"x86\","
-                   "\"image\":\"a\",\"zone\":\"b\"}},{\"kind\":\"moon\",\"spec\":{}},"
-                   "{\"kind\":\"volume\",\"spec\":{\"size_gb\":1,\"performance\":\"high\"},\"count\":0}]",
-                   0, NULL));
-    struct error *error = quote_read(arena, json, &list, &count);
+    struct error *error = read_resources(arena,
+                                         "[{\"kind\":\"instance\",\"spec\":{\"vcpu\":99,\"memory_gb\":1,"
+                                         "\"architecture\":\"x86\",\"image\":\"a\",\"zone\":\"b\"}},"
+                                         "{\"kind\":\"moon\",\"spec\":{}}]",
+                                         &list, &count);
     const struct error_detail *details = error_details(error, &count);
-    assert_int_equal(count, 3);
+    assert_int_equal(count, 2);
     assert_string_equal(details[0].pointer, "/0/spec/vcpu");
     assert_string_equal(details[1].pointer, "/1/kind");
-    assert_string_equal(details[2].pointer, "/2/count");
+    error_free(error);
+    error = read_resources(arena, "[{\"kind\":\"volume\",\"spec\":{},\"count\":0}]", &list, &count);
+    details = error_details(error, &count);
+    assert_int_equal(count, 1);
+    assert_string_equal(details[0].pointer, "/resources/0/count");
     error_free(error);
 }
 
