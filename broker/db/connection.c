@@ -163,7 +163,7 @@ static bool take_notifications(struct db *db)
     return any;
 }
 
-struct error *db_wait(struct db *db, int64_t timeout_us, bool *ret_notified)
+struct error *db_wait(struct db *db, int64_t timeout_us, int wake_fd, bool *ret_notified)
 {
     if (db->in_transaction)
         return error_new(ERR_INTERNAL, "db_wait inside a transaction");
@@ -176,15 +176,16 @@ struct error *db_wait(struct db *db, int64_t timeout_us, bool *ret_notified)
             return NULL;
         }
         int64_t left = end - moment_monotonic();
-        if (left <= 0) {
+        struct pollfd ready[2] = {{.fd = PQsocket(db->conn), .events = POLLIN},
+                                  {.fd = wake_fd, .events = POLLIN}};
+        int64_t millis = left > 0 ? (left + 999) / 1000 : 0;
+        int got = left > 0 ? poll(ready, 2, millis > 60000 ? 60000 : (int)millis) : 0;
+        if (got < 0 && errno != EINTR)
+            return error_new(ERR_IO, "could not wait for the database: %s", strerror(errno));
+        if (left <= 0 || (got > 0 && ready[1].revents)) {
             *ret_notified = false;
             return NULL;
         }
-        struct pollfd ready = {.fd = PQsocket(db->conn), .events = POLLIN};
-        int64_t millis = (left + 999) / 1000;
-        int got = poll(&ready, 1, millis > 60000 ? 60000 : (int)millis);
-        if (got < 0 && errno != EINTR)
-            return error_new(ERR_IO, "could not wait for the database: %s", strerror(errno));
         if (got > 0 && !PQconsumeInput(db->conn)) {
             struct error *error = db_lost(db->conn, "the database connection was lost");
             db_drop(db);

@@ -166,8 +166,9 @@ struct error *db_pipeline_end(struct db *db) ERROR_MUST_USE;
 
 /* LISTEN on a channel, outside transactions, at most 8 a connection, again after a reconnection; and wait for
  * a notification on any: *ret_notified when one came before the timeout, or when some may have been missed
- * because the connection had to be opened again. */
+ * because the connection had to be opened again. Returns early, not notified, when `wake_fd` (-1: none) is
+ * readable. */
 struct error *db_listen(struct db *db, const char *channel) ERROR_MUST_USE;
-struct error *db_wait(struct db *db, int64_t timeout_us, bool *ret_notified) ERROR_MUST_USE;
+struct error *db_wait(struct db *db, int64_t timeout_us, int wake_fd, bool *ret_notified) ERROR_MUST_USE;
 
 #endif

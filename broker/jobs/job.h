@@ -18,7 +18,7 @@ struct job {
     const char *id;      /* UUID */
     const char *unit;    /* NULL: the broker's own work */
     const json_t *args;  /* as given to job_add */
-    json_t *state;       /* object kept between steps and attempts by job_save */
+    json_t *state;       /* object, changed in place; kept between steps and attempts, at once by job_save */
     int64_t attempt;     /* the fencing number, grows with every lease */
     struct db *db;       /* the worker's; not in a transaction */
     struct arena *arena; /* dies with the step */
@@ -54,23 +54,24 @@ struct job_type {
     int64_t backoff_us; /* first wait; doubles, capped, with jitter */
     int64_t backoff_max_us;
     /* After the undo of a job that failed for good or was cancelled (ERR_CANCELLED): records it, in one
-     * fenced transaction with the job's end. NULL: nothing to record. A failing undo is retried likewise,
-     * then parks the job. */
+     * fenced transaction with the job's end; when it refuses for good the job is parked. NULL: nothing to
+     * record. A failing undo is retried likewise, then parks the job. */
     struct error *(*failed)(struct db *db, struct job *job, const struct error *error);
     /* After every step and before every retry, outside a transaction. NULL: nobody asks. */
     void (*progressed)(struct job *job, const char *step, size_t done, size_t of,
                        const struct error *retrying);
 };
 
-/* In the caller's transaction. Runs `after_us` from now. `key`: at most one unfinished job with this key
- * (ERR_EXISTS); NULL: none. ret_id gets 37 bytes. */
+/* In the caller's transaction. Runs `after_us` from now. `key`: at most one unfinished job with this key,
+ * else ERR_EXISTS, which spoils the transaction unless it is in a savepoint; NULL: none. `args` NULL: {}.
+ * ret_id gets 37 bytes. */
 struct error *job_add(struct db *db, const char *type, const char *unit, const char *key, const json_t *args,
                       int64_t after_us, char ret_id[37]) ERROR_MUST_USE;
 /* In the caller's transaction: asks the job to stop at the next safe point and undo. ERR_CONFLICT when it
  * ended. */
 struct error *job_cancel(struct db *db, const char *id) ERROR_MUST_USE;
-/* In the caller's transaction: a parked or failed job starts again with fresh attempts. ERR_CONFLICT
- * otherwise. */
+/* In the caller's transaction, with fresh attempts: a parked job goes on where it stopped, a failed or
+ * cancelled one starts from its first step with an empty state. ERR_CONFLICT otherwise. */
 struct error *job_retry(struct db *db, const char *id) ERROR_MUST_USE;
 
 /* Worker threads that lease and run jobs until stopped. */

@@ -411,23 +411,23 @@ static void notifications(void **state)
     (void)state;
     bool notified = true;
     assert_good(db_listen(db, "bell"));
-    assert_good(db_wait(db, 0, &notified)); /* a reconnection of an earlier test counts as one */
-    assert_good(db_wait(db, 20000, &notified));
+    assert_good(db_wait(db, 0, -1, &notified)); /* a reconnection of an earlier test counts as one */
+    assert_good(db_wait(db, 20000, -1, &notified));
     assert_false(notified);
     pg_exec(pg, "NOTIFY bell");
-    assert_good(db_wait(db, 10 * MOMENT_SECOND, &notified));
+    assert_good(db_wait(db, 10 * MOMENT_SECOND, -1, &notified));
     assert_true(notified);
-    assert_good(db_wait(db, 0, &notified));
+    assert_good(db_wait(db, 0, -1, &notified));
     assert_false(notified);
     kill_sessions(); /* what was missed meanwhile counts as notified, and listening goes on */
-    struct error *error = db_wait(db, 10 * MOMENT_SECOND, &notified);
+    struct error *error = db_wait(db, 10 * MOMENT_SECOND, -1, &notified);
     if (error) { /* it saw the end while waiting */
         error_free(error);
-        assert_good(db_wait(db, 10 * MOMENT_SECOND, &notified));
+        assert_good(db_wait(db, 10 * MOMENT_SECOND, -1, &notified));
     }
     assert_true(notified);
     pg_exec(pg, "NOTIFY bell");
-    assert_good(db_wait(db, 10 * MOMENT_SECOND, &notified));
+    assert_good(db_wait(db, 10 * MOMENT_SECOND, -1, &notified));
     assert_true(notified);
 }
 

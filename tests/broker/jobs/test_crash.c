@@ -1,0 +1,254 @@
+/* Brokers that die and brokers that stall, as processes of their own: this executable run again with
+ * --runner. Killed at random moments, every step has its effect, once, and in order; stopped until its lease
+ * is over and woken again, a broker can write nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/base/id.h"
+#include "broker/jobs/job.h"
+#include "tests/support/jobs.h"
+
+#define JOBS 30
+#define KILLS 12
+#define LEASE_US (MOMENT_SECOND / 2)
+
+static struct pg *pg;
+static struct db *db;
+
+static void sleep_ms(long ms)
+{
+    struct timespec left = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+        ;
+}
+
+/* A step as drivers' are: outside work that a look-up makes idempotent (table provider has no unique key, as
+ * a provider has none), then its record, fenced. */
+struct making {
+    struct job *job;
+    const char *what;
+};
+
+static struct error *make_outside(struct db *in, void *context)
+{
+    static const struct db_statement make = {
+        "provider_make", "INSERT INTO provider_object (job, what) SELECT $1::uuid, $2::text WHERE NOT EXISTS"
+                         " (SELECT FROM provider_object WHERE job = $1::uuid AND what = $2::text)"};
+    struct making *making = context;
+    return db_run(in, &make, DB_VALUES(db_text(making->job->id), db_text(making->what)), NULL);
+}
+
+static struct error *record(struct db *in, void *context)
+{
+    static const struct db_statement put = {
+        "effect_put",
+        "INSERT INTO effect (job, what, attempt) SELECT $1::uuid, $2::text, $3::bigint WHERE NOT EXISTS"
+        " (SELECT FROM effect WHERE job = $1::uuid AND what = $2::text)"};
+    struct making *making = context;
+    return db_run(in, &put,
+                  DB_VALUES(db_text(making->job->id), db_text(making->what), db_int(making->job->attempt)),
+                  NULL);
+}
+
+static struct error *make(struct job *job, const char *what)
+{
+    struct making making = {job, what};
+    TRY(db_transaction(job->db, &db_scope_system, DB_READ_COMMITTED, make_outside, &making));
+    sleep_ms(3); /* a provider takes its time: room for being killed */
+    return job_transaction(job, DB_READ_COMMITTED, record, &making);
+}
+
+static struct error *make_disk(struct job *job)
+{
+    return make(job, "disk");
+}
+
+static struct error *make_guest(struct job *job)
+{
+    return make(job, "guest");
+}
+
+static struct error *start_guest(struct job *job)
+{
+    return make(job, "started");
+}
+
+/* Says that it began, and goes on when it is allowed to; then it writes, whatever happened meanwhile. */
+static struct error *stall(struct job *job)
+{
+    static const struct db_statement say = {"stall_say", "INSERT INTO stalled VALUES ($1)"};
+    static const struct db_statement ask = {"stall_ask", "SELECT count(*) FROM may_go_on"};
+    TRY(db_run(job->db, &say, DB_VALUES(db_int(job->attempt)), NULL));
+    for (int i = 0; i < 6000; i++) { /* a minute */
+        struct db_rows *rows;
+        TRY(db_query(job->db, &ask, DB_NO_VALUES, &rows));
+        int64_t may = db_get_int(rows, 0, 0);
+        db_rows_free(rows);
+        if (may >= 1 && job->attempt == 1)
+            break;
+        if (may >= 2)
+            break;
+        sleep_ms(10);
+    }
+    struct making making = {job, job->attempt == 1 ? "by the first" : "by the second"};
+    struct error *error = job_transaction(job, DB_READ_COMMITTED, record, &making);
+    static const struct db_statement told = {"stall_told",
+                                             "INSERT INTO told (attempt, code) VALUES ($1, $2)"};
+    TRY(db_run(
+        job->db, &told,
+        DB_VALUES(db_int(job->attempt), db_text(error ? error_code_name(error_code(error)) : "written")),
+        NULL));
+    return error;
+}
+
+static const struct job_step deploy_steps[] = {
+    {"disk", make_disk, NULL}, {"guest", make_guest, NULL}, {"start", start_guest, NULL}};
+static const struct job_step stall_steps[] = {{"stall", stall, NULL}};
+static const struct job_type deploy = {
+    .name = "deploy", .steps = deploy_steps, .step_count = 3, .max_attempts = 5, .backoff_us = 10000};
+static const struct job_type staller = {
+    .name = "stall", .steps = stall_steps, .step_count = 1, .max_attempts = 5, .backoff_us = 10000};
+static const struct job_type *const types[] = {&deploy, &staller};
+
+static struct job_runner *start_runner(const char *conninfo, struct clock *clock)
+{
+    struct job_runner_settings settings = {.conninfo = conninfo,
+                                           .types = types,
+                                           .type_count = 2,
+                                           .workers = 2,
+                                           .clock = clock,
+                                           .lease_us = LEASE_US};
+    struct job_runner *runner;
+    struct error *error = job_runner_start(&settings, &runner);
+    if (error) {
+        fprintf(stderr, "%s\n", error_message(error));
+        exit(1);
+    }
+    return runner;
+}
+
+static _Noreturn void be_runner(const char *conninfo)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* however the test ends */
+    struct clock *clock = clock_new(0);
+    (void)start_runner(conninfo, clock);
+    for (;;)
+        (void)pause(); /* until it is killed */
+}
+
+static pid_t spawn_runner(void)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        char self[] = "/proc/self/exe", flag[] = "--runner";
+        char *conninfo = xstrdup(pg_conninfo(pg));
+        char *argv[] = {self, flag, conninfo, NULL};
+        (void)execv("/proc/self/exe", argv);
+        _exit(127);
+    }
+    assert_true(pid > 0);
+    return pid;
+}
+
+static void kill_and_reap(pid_t pid)
+{
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void killed_brokers_lose_no_step(void **state)
+{
+    (void)state;
+    for (int i = 0; i < JOBS; i++) {
+        char id[37];
+        jobs_add(db, "deploy", NULL, NULL, id);
+    }
+    for (int i = 0; i < KILLS; i++) {
+        char *begun = xasprintf("SELECT sum(fence) > %lld OR bool_and(state = 'done') FROM job",
+                                (long long)pg_number(pg, "SELECT sum(fence) FROM job"));
+        pid_t pid = spawn_runner();
+        jobs_await(pg, begun, "t"); /* it works; now the random moment */
+        free(begun);
+        uint32_t random;
+        random_bytes(&random, sizeof random);
+        sleep_ms((long)(random % 40));
+        kill_and_reap(pid);
+    }
+    assert_true(pg_number(pg, "SELECT count(*) FROM job WHERE losses > 0 OR fence > 1") >
+                0); /* kills did hit */
+    pid_t last = spawn_runner();
+    jobs_await(pg, "SELECT count(*) FROM job WHERE state <> 'done'", "0");
+    kill_and_reap(last);
+    jobs_await(pg,
+               "SELECT count(*) FROM (SELECT job FROM effect GROUP BY job"
+               " HAVING string_agg(what, ' ' ORDER BY seq) = 'disk guest started') whole",
+               "30");
+    assert_true(pg_number(pg, "SELECT count(*) FROM effect") == 3 * JOBS);
+    assert_true(pg_number(pg, "SELECT count(*) FROM provider_object") == 3 * JOBS);
+}
+
+static void a_stalled_broker_is_fenced_off(void **state)
+{
+    (void)state;
+    char id[37];
+    pid_t stalled = spawn_runner();
+    jobs_add(db, "stall", NULL, NULL, id);
+    jobs_await(pg, "SELECT string_agg(attempt::text, ' ') FROM stalled", "1");
+    assert_int_equal(kill(stalled, SIGSTOP), 0);
+    pid_t other = spawn_runner(); /* takes the job when the lease is over */
+    jobs_await(pg, "SELECT string_agg(attempt::text, ' ' ORDER BY attempt) FROM stalled", "1 2");
+    pg_exec(pg, "INSERT INTO may_go_on VALUES (1)");
+    assert_int_equal(kill(stalled, SIGCONT), 0); /* it wakes in the middle of its step and writes */
+    jobs_await(pg, "SELECT code FROM told WHERE attempt = 1", "stale");
+    pg_exec(pg, "INSERT INTO may_go_on VALUES (1)");
+    jobs_await(pg, "SELECT code FROM told WHERE attempt = 2", "written");
+    jobs_await_state(pg, id, "done");
+    jobs_await(pg, "SELECT string_agg(what, ', ') FROM effect WHERE what LIKE 'by the%'", "by the second");
+    kill_and_reap(stalled);
+    kill_and_reap(other);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    pg = pg_start();
+    pg_exec(pg,
+            "CREATE TABLE effect (seq bigserial PRIMARY KEY, job uuid, what text, attempt bigint);"
+            "CREATE TABLE provider_object (job uuid, what text);"
+            "CREATE TABLE stalled (attempt bigint); CREATE TABLE may_go_on (n int);"
+            "CREATE TABLE told (attempt bigint, code text);"
+            "GRANT ALL ON effect, effect_seq_seq, provider_object, stalled, may_go_on, told TO yunqiao_app");
+    return db_connect(pg_conninfo(pg), &db) ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    db_close(db);
+    pg_stop(pg);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--runner") == 0)
+        be_runner(argv[2]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_brokers_lose_no_step),
+        cmocka_unit_test(a_stalled_broker_is_fenced_off),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
