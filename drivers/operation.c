@@ -8,10 +8,15 @@
     static struct error *run_##op(const struct driver *driver, struct driver_session *session, \
                                   const struct driver_call *call, struct task *task)           \
     {                                                                                          \
-        return driver->op(session, call __VA_OPT__(, ) __VA_ARGS__);                           \
+        return driver->op(session, call, __VA_ARGS__);                                         \
     }
 
-RUN(ping)
+static struct error *run_ping(const struct driver *driver, struct driver_session *session,
+                              const struct driver_call *call, struct task *task)
+{
+    return driver->ping(session, call);
+}
+
 RUN(about, &task->about)
 RUN(inventory, &task->inventory)
 RUN(capacity, &task->capacity)

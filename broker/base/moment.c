@@ -151,7 +151,7 @@ struct error *month_parse(const char *text, struct month *ret_month)
 
 void month_format(struct month month, char text[8])
 {
-    (void)snprintf(text, 8, "%04d-%02d", (unsigned)month.year % 10000, (unsigned)month.month % 100);
+    (void)snprintf(text, 8, "%04u-%02u", (unsigned)month.year % 10000, (unsigned)month.month % 100);
 }
 
 struct month month_of(moment at)

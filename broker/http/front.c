@@ -1,6 +1,8 @@
 /* The front desk, on the loop: what a request means as soon as its headers are whole. Documents are answered
  * here; everything else is checked as far as memory allows (target, route, caller, permission, media type,
  * preconditions), so that a body is read only for a call that will run, and then handed to a worker. */
+#include "broker/http/front.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +11,6 @@
 #include "broker/http/call.h"
 #include "broker/http/denial.h"
 #include "broker/http/event_stream.h"
-#include "broker/http/front.h"
 
 static void take_request_id(struct stream *stream)
 {

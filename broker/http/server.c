@@ -1,5 +1,7 @@
 /* The server as a whole: puts loops, workers, router, documents and the event feed together, and takes them
  * apart in the right order. */
+#include "broker/http/server.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +46,8 @@ struct error *server_new(const struct server_settings *settings, struct server *
     static const char alive[] = "{\"status\":\"alive\"}";
     error = server_document(server, "/healthz", NULL, "application/json", alive, sizeof alive - 1);
     if (!error)
-        error = server_document(server, "/v1/openapi.yaml", NULL, OPENAPI_TYPE, openapi_yaml,
-                                openapi_yaml_size);
+        error =
+            server_document(server, "/v1/openapi.yaml", NULL, OPENAPI_TYPE, openapi_yaml, openapi_yaml_size);
     if (error) {
         server_free(server);
         return error;
