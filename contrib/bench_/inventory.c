@@ -202,7 +202,7 @@ int main(void)
     struct driven driven;
     bare_open(&bare, vcsim);
     driven_open(&driven, vcsim);
-    int64_t bare_times[ROUNDS], driver_times[ROUNDS];
+    int64_t bare_times[ROUNDS] = {0}, driver_times[ROUNDS] = {0};
     for (int i = -WARM_UP; i < ROUNDS; i++) {
         int64_t start = moment_monotonic();
         bare_round(&bare);

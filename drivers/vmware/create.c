@@ -17,12 +17,39 @@
 #define NEW_DISK (-102)
 #define USER_DATA_MAX (512u << 10) /* bytes; a VMX file has to carry it in base64 */
 
+/* Parts of the whole operation's progress, in percent. */
+#define CLONE_DONE 70
+#define FIT_DONE 85
+
 struct placement {
     struct moref image, folder, pool, datastore;
     const char *datastore_name;
     const struct survey_network *network;
     const char *switch_uuid;
 };
+
+/* A call whose tasks tell their progress as a part, [from, to], of the whole operation's. */
+struct part {
+    struct driver_call call;
+    const struct driver_call *whole;
+    int from, to;
+};
+
+static bool part_progress(void *context, int percent, const char *step)
+{
+    const struct part *part = context;
+    return part->whole->progress(part->whole->context, part->from + (part->to - part->from) * percent / 100,
+                                 step);
+}
+
+static void part_begin(struct part *part, const struct driver_call *whole, int from, int to)
+{
+    *part = (struct part){.call = *whole, .whole = whole, .from = from, .to = to};
+    if (whole->progress) {
+        part->call.progress = part_progress;
+        part->call.context = part;
+    }
+}
 
 static struct error *choose_pool(const struct driver_session *session, const struct survey *survey,
                                  struct moref *ret_pool)
@@ -209,7 +236,9 @@ static struct error *clone_template(struct driver_session *session, const struct
     xml_close(&request);
     SESSION_ANSWER_AUTO struct session_answer answer = {0};
     const xmlNode *result = NULL;
-    TRY(task_run(session, call, &request, "clone the template", &answer, &result));
+    struct part part;
+    part_begin(&part, call, 0, CLONE_DONE);
+    TRY(task_run(session, &part.call, &request, "clone the template", &answer, &result));
     *ret_ref = moref_read(call->arena, result);
     if (!ret_ref->value)
         return error_new(ERR_UNAVAILABLE, "the provider does not name the clone that it made");
@@ -388,7 +417,9 @@ static struct error *fit(struct driver_session *session, const struct driver_cal
     if (move)
         put_card(&request, machine, placement);
     xml_close(&request);
-    return task_do(session, call, &request, "fit the hardware");
+    struct part part;
+    part_begin(&part, call, CLONE_DONE, FIT_DONE);
+    return task_do(session, &part.call, &request, "fit the hardware");
 }
 
 static struct error *power_on(struct driver_session *session, const struct driver_call *call,
@@ -396,7 +427,9 @@ static struct error *power_on(struct driver_session *session, const struct drive
 {
     XML_REQUEST_AUTO struct xml_request request;
     xml_request_begin(&request, "PowerOnVM_Task", machine->ref);
-    return task_do(session, call, &request, "power on");
+    struct part part;
+    part_begin(&part, call, FIT_DONE, 100);
+    return task_do(session, &part.call, &request, "power on");
 }
 
 static void remove_half(struct driver_session *session, const struct driver_call *call,

@@ -85,16 +85,22 @@ static struct error *wait_long(struct task *task)
     return error;
 }
 
-struct error *task_run(struct driver_session *session, const struct driver_call *call,
-                       struct xml_request *request, const char *step, struct session_answer *answer,
-                       const xmlNode **ret_result)
+struct error *task_start(struct driver_session *session, const struct driver_call *call,
+                         struct xml_request *request, struct moref *ret_task)
 {
-    struct task task = {.session = session, .call = call, .step = step};
-    SESSION_ANSWER_AUTO struct session_answer started = {0};
-    TRY(session_call(session, call, request, 0, &started));
-    task.ref = moref_read(call->arena, xml_child(started.result, "returnval"));
-    if (!task.ref.value)
+    SESSION_ANSWER_AUTO struct session_answer answer = {0};
+    TRY(session_call(session, call, request, 0, &answer));
+    struct moref task = moref_read(call->arena, xml_child(answer.result, "returnval"));
+    if (!task.value)
         return error_new(ERR_UNAVAILABLE, "%s: the peer answers without a task", request->method);
+    *ret_task = task;
+    return NULL;
+}
+
+struct error *task_finish(struct driver_session *session, const struct driver_call *call, struct moref ref,
+                          const char *step, struct session_answer *answer, const xmlNode **ret_result)
+{
+    struct task task = {.session = session, .call = call, .ref = ref, .step = step};
     TRY_DOING(look(&task, answer, ret_result), "%s", step);
     if (task.ended)
         return NULL;
@@ -109,6 +115,15 @@ struct error *task_run(struct driver_session *session, const struct driver_call 
         TRY_DOING(look(&task, answer, ret_result), "%s", step);
     }
     return ret_result ? look(&task, answer, ret_result) : NULL; /* the whole result */
+}
+
+struct error *task_run(struct driver_session *session, const struct driver_call *call,
+                       struct xml_request *request, const char *step, struct session_answer *answer,
+                       const xmlNode **ret_result)
+{
+    struct moref task;
+    TRY(task_start(session, call, request, &task));
+    return task_finish(session, call, task, step, answer, ret_result);
 }
 
 struct error *task_do(struct driver_session *session, const struct driver_call *call,

@@ -66,18 +66,24 @@ struct listing {
     size_t count;
 };
 
-static struct error *list_one(struct driver_session *session, const struct driver_call *call,
-                              const struct survey *survey, const struct survey_datastore *datastore,
-                              struct listing *listing)
+static struct error *start_search(struct driver_session *session, const struct driver_call *call,
+                                  const struct survey_datastore *datastore, struct moref *ret_task)
 {
     XML_REQUEST_AUTO struct xml_request request;
     xml_request_begin(&request, "SearchDatastore_Task", datastore->browser);
     xml_put(&request, "datastorePath",
             arena_printf(call->arena, "[%s] %s", datastore->name, session->options.volume_folder));
     put_search(&request);
+    return error_wrap(task_start(session, call, &request, ret_task), "datastore %s", datastore->name);
+}
+
+static struct error *finish_search(struct driver_session *session, const struct driver_call *call,
+                                   const struct survey *survey, const struct survey_datastore *datastore,
+                                   struct moref task, struct listing *listing)
+{
     SESSION_ANSWER_AUTO struct session_answer answer = {0};
     const xmlNode *result = NULL;
-    struct error *error = task_run(session, call, &request, "search for volumes", &answer, &result);
+    struct error *error = task_finish(session, call, task, "search for volumes", &answer, &result);
     if (error && session->fault == FAULT_FILE_NOT_FOUND) {
         error_free(error); /* no volume was ever made there */
         return NULL;
@@ -109,9 +115,13 @@ struct error *volume_list(struct driver_session *session, const struct driver_ca
                           const struct survey *survey, struct driver_volume **ret_volumes, size_t *ret_count)
 {
     struct listing listing = {0};
+    struct moref *tasks = arena_array(call->arena, survey->datastore_count + 1, sizeof *tasks);
     for (size_t i = 0; i < survey->datastore_count; i++)
         if (survey_in_use(session, &survey->datastores[i]))
-            TRY(list_one(session, call, survey, &survey->datastores[i], &listing));
+            TRY(start_search(session, call, &survey->datastores[i], &tasks[i]));
+    for (size_t i = 0; i < survey->datastore_count; i++)
+        if (tasks[i].value)
+            TRY(finish_search(session, call, survey, &survey->datastores[i], tasks[i], &listing));
     *ret_volumes = listing.volumes;
     *ret_count = listing.count;
     return NULL;

@@ -43,7 +43,7 @@ static void run_child(const char *const *argv, const char *const *environment, i
         if (putenv(xstrdup(*environment)) != 0)
             _exit(127);
     char **copy = xcalloc(64, sizeof *copy);
-    for (size_t i = 0; argv[i] && i < 63; i++)
+    for (size_t i = 0; i < 63 && argv[i]; i++)
         copy[i] = xstrdup(argv[i]);
     execvp(copy[0], copy);
     fprintf(stderr, "process: %s: %s\n", argv[0], strerror(errno));

@@ -42,6 +42,33 @@ static void read_ready_line(struct vcsim *vcsim, const char *line)
     json_decref(ready);
 }
 
+/* Those of this process that nobody stopped are, when it exits. */
+#define ALIVE_MAX 8
+static struct vcsim *alive[ALIVE_MAX];
+static pid_t owner;
+
+static void stop_alive(void)
+{
+    for (size_t i = 0; owner == getpid() && i < ALIVE_MAX; i++)
+        vcsim_stop(alive[i]);
+}
+
+static void remember(struct vcsim *vcsim)
+{
+    if (owner != getpid()) {
+        owner = getpid();
+        memset(alive, 0, sizeof alive);
+        if (atexit(stop_alive) != 0)
+            stop_test("atexit", "fails");
+    }
+    for (size_t i = 0; i < ALIVE_MAX; i++)
+        if (!alive[i]) {
+            alive[i] = vcsim;
+            return;
+        }
+    stop_test("too many at once", vcsim->folder);
+}
+
 struct vcsim *vcsim_start(const char *const *arguments)
 {
     struct vcsim *vcsim = xcalloc(1, sizeof *vcsim);
@@ -56,6 +83,7 @@ struct vcsim *vcsim_start(const char *const *arguments)
         if (i + 7 < ARGUMENTS_MAX)
             argv[i + 6] = arguments[i];
     vcsim->process = process_start(argv, environment);
+    remember(vcsim);
     free(folder);
     read_ready_line(vcsim, process_line(vcsim->process, START_US));
     struct https_options options = {.fingerprint = vcsim->fingerprint, .timeout_us = 10 * MOMENT_SECOND};
@@ -69,6 +97,9 @@ void vcsim_stop(struct vcsim *vcsim)
 {
     if (!vcsim)
         return;
+    for (size_t i = 0; i < ALIVE_MAX; i++)
+        if (alive[i] == vcsim)
+            alive[i] = NULL;
     https_close(vcsim->https);
     int status = process_stop(vcsim->process);
     if (status != 0)

@@ -79,6 +79,30 @@ static void an_interruption_is_told(void **state)
     assert_true(count >= 2);
 }
 
+static void a_session_that_idles_out(void **state)
+{
+    /* the provider counts a pending wait as idle, so a quiet watch outlives its own session */
+    struct vcsim *strict = vcsim_start((const char *const[]){"-vm", "1", "-session-timeout", "500ms", NULL});
+    struct driver_endpoint endpoint = vcsim_endpoint(strict);
+    struct driver_session *idle;
+    struct driver_change *changes;
+    size_t count;
+    OK(vmware->open(&endpoint, &call, &idle));
+    OK(vmware->watch(idle, &call, &changes, &count));
+    assert_true(count >= 1);
+    call.deadline_us = moment_monotonic() + 4 * MOMENT_SECOND;
+    OK(vmware->watch(idle, &call, &changes, &count));
+    assert_int_equal(count, 0);
+    call.deadline_us = moment_monotonic() + 10 * MOMENT_SECOND;
+    struct driver_inventory inventory;
+    OK(vmware->inventory(idle, &call, &inventory));
+    assert_int_equal(inventory.instance_count, 1);
+    assert_int_equal(vcsim_calls(strict, "Login"), 2);
+    FAILS(vmware->watch(idle, &call, &changes, &count), ERR_UNAVAILABLE, "may have been missed");
+    vmware->close(idle);
+    vcsim_stop(strict);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, renew_call)
 
 int main(void)
@@ -87,6 +111,7 @@ int main(void)
         TEST(changes_are_told),
         TEST(quiet_is_no_error),
         TEST(an_interruption_is_told),
+        TEST(a_session_that_idles_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
