@@ -47,6 +47,10 @@ struct bill_line {
 struct error *bill_close_month(struct db *db, struct arena *arena, struct month month, moment now,
                                struct bill_month *ret_month) ERROR_MUST_USE;
 
+/* The month that is closed next: the one after the last closed one, or the first that has usage. *ret_found
+ * false: nothing was ever used. Whether it is over is bill_close_month's to say. */
+struct error *bill_month_next(struct db *db, bool *ret_found, struct month *ret_month) ERROR_MUST_USE;
+
 /* Open when it was never closed. */
 struct error *bill_month_get(struct db *db, struct month month, struct bill_month *ret_month) ERROR_MUST_USE;
 

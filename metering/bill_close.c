@@ -279,24 +279,38 @@ static struct error *check_over(struct closing *closing)
     return NULL;
 }
 
-/* Months close in order, from the first that has usage. */
-static struct error *check_order(struct closing *closing)
+struct error *bill_month_next(struct db *db, bool *ret_found, struct month *ret_month)
 {
     DB_ROWS_AUTO struct db_rows *last = NULL, *first = NULL;
-    char text[8];
-    TRY(db_query(closing->db, &last_closed, DB_NO_VALUES, &last));
+    TRY(db_query(db, &last_closed, DB_NO_VALUES, &last));
     if (!db_is_null(last, 0, 0)) {
         struct month month;
         TRY(month_parse(db_get_text(last, 0, 0), &month));
-        month_format(month_next(month), text);
-        if (strcmp(text, closing->text) != 0)
-            return error_new(ERR_CONFLICT, "%s is the next month to close", text);
+        *ret_month = month_next(month);
+        *ret_found = true;
         return NULL;
     }
-    TRY(db_query(closing->db, &first_usage, DB_NO_VALUES, &first));
-    if (!db_is_null(first, 0, 0) && db_get_moment(first, 0, 0) < month_start(closing->month)) {
-        month_format(month_of(db_get_moment(first, 0, 0)), text);
-        return error_new(ERR_CONFLICT, "%s is the first month to close", text);
+    TRY(db_query(db, &first_usage, DB_NO_VALUES, &first));
+    *ret_found = !db_is_null(first, 0, 0);
+    if (*ret_found)
+        *ret_month = month_of(db_get_moment(first, 0, 0));
+    return NULL;
+}
+
+/* Months close in order; before the first closed one, any month up to the first that has usage may begin. */
+static struct error *check_order(struct closing *closing)
+{
+    bool found, any_closed;
+    struct month next;
+    DB_ROWS_AUTO struct db_rows *last = NULL;
+    TRY(db_query(closing->db, &last_closed, DB_NO_VALUES, &last));
+    any_closed = !db_is_null(last, 0, 0);
+    TRY(bill_month_next(closing->db, &found, &next));
+    int order = found ? month_compare(closing->month, next) : 0;
+    if (order > 0 || (order < 0 && any_closed)) {
+        char text[8];
+        month_format(next, text);
+        return error_new(ERR_CONFLICT, "%s is the next month to close", text);
     }
     return NULL;
 }
