@@ -1,0 +1,138 @@
+/* Commands about money: bills, months, the consolidated statement; and the audit chain. See cli.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/base/json.h"
+#include "broker/cli/commands.h"
+
+static const char *text_of(const json_t *object, const char *member)
+{
+    const char *text = json_string_value(json_object_get(object, member));
+    return text ? text : "-";
+}
+
+static struct error *show_bill(struct cli *cli, const struct cli_command *command)
+{
+    static const struct cli_column columns[] = {{"LINE", "line", true},
+                                                {"TYPE", "type", false},
+                                                {"CLOUD", "cloud", false},
+                                                {"SYSTEM", "system", false},
+                                                {"ITEM", "item", false},
+                                                {"PRICE", "price_yuan", true},
+                                                {"AVERAGE", "average_quantity", true},
+                                                {"UNIT HOURS", "usage_unit_hours", true},
+                                                {"YUAN", "amount_yuan", true},
+                                                {0}};
+    const char *id;
+    struct client_answer answer;
+    (void)command;
+    TRY(cli_argument(cli, "BILL", &id));
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "GET",
+                 arena_printf(cli->arena, "/v1/bills/%s?page_size=1000", client_escape(cli->arena, id)), NULL,
+                 &answer));
+    if (cli->json) {
+        cli_print(cli, answer.body);
+    } else {
+        const json_t *bill = answer.body;
+        (void)printf("Bill %s  unit %s  provider %s  month %s\n\n", text_of(bill, "number"),
+                     text_of(bill, "unit"), text_of(bill, "provider"), text_of(bill, "month"));
+        cli_print_table(json_object_get(bill, "lines"), columns);
+        (void)printf("\nTotal %s yuan   SM3 %s\n", text_of(bill, "total_yuan"), text_of(bill, "digest_sm3"));
+    }
+    client_answer_done(&answer);
+    return NULL;
+}
+
+static struct error *close_month(struct cli *cli, const struct cli_command *command)
+{
+    const char *month;
+    struct client_answer answer;
+    (void)command;
+    TRY(cli_argument(cli, "MONTH", &month));
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "POST",
+                 arena_printf(cli->arena, "/v1/months/%s:close", client_escape(cli->arena, month)), NULL,
+                 &answer));
+    cli_print(cli, answer.body);
+    client_answer_done(&answer);
+    return NULL;
+}
+
+/* Dimensions first, as the statement was grouped, then what there is to recompute a row with, then the
+ * amount. */
+static void print_statement(struct cli *cli, const json_t *statement, const char *group_by)
+{
+    static const struct cli_column all[] = {{"UNIT", "unit", false},
+                                            {"SYSTEM", "system", false},
+                                            {"CLOUD", "cloud", false},
+                                            {"PROVIDER", "provider", false},
+                                            {"ITEM", "item", false},
+                                            {"SERVICE", "item_name", false},
+                                            {0}};
+    static const struct cli_column item_figures[] = {{"PRICE", "price_yuan", true},
+                                                     {"AVERAGE", "average_quantity", true},
+                                                     {"UNIT HOURS", "usage_unit_hours", true}};
+    struct cli_column columns[12] = {{0}};
+    size_t count = 0;
+    bool by_item = strstr(group_by, "item") != NULL;
+    for (const struct cli_column *column = all; column->title; column++) {
+        const char *member = strcmp(column->member, "item_name") ? column->member : "item";
+        if (strstr(group_by, member))
+            columns[count++] = *column;
+    }
+    for (size_t i = 0; by_item && i < 3; i++)
+        columns[count++] = item_figures[i];
+    columns[count++] = (struct cli_column){"YUAN", "amount_yuan", true};
+    const json_t *total = json_object_get(statement, "total");
+    (void)printf("Consolidated statement %s (%s, %lld hours)\n\n", text_of(statement, "month"),
+                 text_of(statement, "state"),
+                 (long long)json_integer_value(json_object_get(statement, "hours")));
+    cli_print_table(json_object_get(statement, "rows"), columns);
+    (void)printf("\nTotal %s yuan, %lld lines\n", text_of(total, "amount_yuan"),
+                 (long long)json_integer_value(json_object_get(total, "lines")));
+    (void)cli;
+}
+
+static struct error *statement(struct cli *cli, const struct cli_command *command)
+{
+    const char *month, *group_by = cli_flag(cli, "group-by");
+    struct client_answer answer;
+    (void)command;
+    if (!group_by)
+        group_by = "unit,cloud,provider,item";
+    TRY(cli_argument(cli, "MONTH", &month));
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "GET",
+                 arena_printf(cli->arena, "/v1/statements/%s?group_by=%s", client_escape(cli->arena, month),
+                              client_escape(cli->arena, group_by)),
+                 NULL, &answer));
+    if (cli->json)
+        cli_print(cli, answer.body);
+    else
+        print_statement(cli, answer.body, group_by);
+    client_answer_done(&answer);
+    return NULL;
+}
+
+static struct error *verify_audit(struct cli *cli, const struct cli_command *command)
+{
+    struct client_answer answer;
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "GET", command->path, NULL, &answer));
+    cli_print(cli, answer.body);
+    bool whole = json_is_true(json_object_get(answer.body, "whole"));
+    client_answer_done(&answer);
+    return whole ? NULL : error_new(ERR_CONFLICT, "the audit trail is not whole");
+}
+
+const struct cli_command money_commands[] = {
+    {"bill show", "BILL", "one bill with its lines", show_bill, NULL, NULL, NULL, NULL},
+    {"month close", "MONTH", "close a month that is over: its bills are written", close_month, NULL, NULL,
+     NULL, NULL},
+    {"statement", "MONTH [--group-by unit,system,cloud,provider,item]",
+     "the consolidated statement of a month", statement, NULL, NULL, NULL, NULL},
+    {"audit verify", NULL, "walk the audit chain; exit code 6 when it is broken", verify_audit,
+     "/v1/audit:verify", NULL, NULL, NULL},
+    {0},
+};

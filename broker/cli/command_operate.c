@@ -1,0 +1,288 @@
+/* Commands that order and operate: quote, order, instances, volumes, operations, drift; and `api`. See cli.h.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/base/json.h"
+#include "broker/cli/commands.h"
+
+#define FILE_MAX_BYTES (1024 * 1024)
+
+static bool is_number(const char *text)
+{
+    return *text && strspn(text, "0123456789") == strlen(text);
+}
+
+/* "name=web-1,vcpu=2,image=debian": name and cloud are the resource's own, the rest its spec; digits alone
+ * are numbers. */
+static struct error *parse_resource(struct cli *cli, const char *kind, const char *text, json_t *resources)
+{
+    json_t *resource = json_object(), *spec = json_object();
+    json_push(resources, resource);
+    json_put_text(resource, "kind", kind);
+    json_put(resource, "spec", spec);
+    char *rest = arena_strdup(cli->arena, text), *part;
+    while ((part = strsep(&rest, ","))) {
+        char *value = strchr(part, '=');
+        if (!value)
+            return error_new(ERR_INVALID, "--%s %s: \"%s\" is not of the form member=value", kind, text,
+                             part);
+        *value++ = '\0';
+        if (!strcmp(part, "name") || !strcmp(part, "cloud") || !strcmp(part, "count"))
+            json_put(resource, part,
+                     is_number(value) && !strcmp(part, "count") ? json_integer(strtoll(value, NULL, 10))
+                                                                : json_string(value));
+        else
+            json_put(spec, part,
+                     is_number(value) ? json_integer(strtoll(value, NULL, 10)) : json_string(value));
+    }
+    return NULL;
+}
+
+static struct error *collect_resources(struct cli *cli, json_t *resources)
+{
+    static const char *const kinds[] = {"instance", "volume", "address", "bandwidth"};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        const char **texts;
+        size_t count = cli_flags(cli, kinds[k], &texts);
+        for (size_t i = 0; i < count; i++)
+            TRY(parse_resource(cli, kinds[k], texts[i], resources));
+    }
+    return json_array_size(resources)
+               ? NULL
+               : error_new(ERR_INVALID,
+                           "nothing is ordered: give --instance, --volume, --address or --bandwidth");
+}
+
+static struct error *order(struct cli *cli, const struct cli_command *command)
+{
+    struct client_answer answer;
+    json_t *body = json_hold(cli->arena, json_object()), *resources = json_array();
+    (void)command;
+    json_put(body, "resources", resources);
+    json_put_text(body, "system", cli_flag(cli, "system"));
+    json_put_text(body, "unit", cli_flag(cli, "unit"));
+    json_put_text(body, "cloud", cli_flag(cli, "cloud"));
+    json_put_text(body, "note", cli_flag(cli, "note"));
+    TRY(collect_resources(cli, resources));
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "POST", "/v1/orders", json_incref(body), &answer));
+    return cli_accepted(cli, &answer);
+}
+
+static struct error *quote(struct cli *cli, const struct cli_command *command)
+{
+    static const struct cli_column columns[] = {{"CLOUD", "cloud", false},
+                                                {"PROVIDER", "provider", false},
+                                                {"YUAN/MONTH", "monthly_yuan", true},
+                                                {"TOTAL YUAN", "total_yuan", true},
+                                                {0}};
+    struct client_answer answer;
+    const char *months = cli_flag(cli, "months"), *clouds = cli_flag(cli, "clouds");
+    json_t *body = json_hold(cli->arena, json_object()), *resources = json_array();
+    (void)command;
+    json_put(body, "resources", resources);
+    TRY(collect_resources(cli, resources));
+    TRY(cli_end(cli));
+    size_t i;
+    json_t *resource;
+    json_array_foreach (resources, i, resource)
+        (void)json_object_del(resource, "name"); /* a quote needs none */
+    if (months)
+        json_put_int(body, "months", strtoll(months, NULL, 10));
+    if (clouds) {
+        json_t *list = json_array();
+        char *rest = arena_strdup(cli->arena, clouds), *cloud;
+        while ((cloud = strsep(&rest, ",")))
+            json_push(list, json_string(cloud));
+        json_put(body, "clouds", list);
+    }
+    TRY(cli_call(cli, "POST", "/v1/quotes", json_incref(body), &answer));
+    if (cli->json)
+        cli_print(cli, answer.body);
+    else
+        cli_print_table(json_object_get(answer.body, "quotes"), columns);
+    client_answer_done(&answer);
+    return NULL;
+}
+
+/* POST PATH/ID:VERB with the flags named in `filters` as members: digits are numbers, switches true. */
+static struct error *verb(struct cli *cli, const struct cli_command *command)
+{
+    const char *id;
+    struct client_answer answer;
+    json_t *body = json_hold(cli->arena, json_object());
+    char *rest = arena_strdup(cli->arena, command->filters ? command->filters : ""), *member;
+    while ((member = strsep(&rest, ","))) {
+        char *flag = arena_strdup(cli->arena, member);
+        for (char *at = flag; *at; at++)
+            *at = *at == '_' ? '-' : *at;
+        bool is_switch = !strcmp(member, "allow_restart");
+        const char *value = *member && !is_switch ? cli_flag(cli, flag) : NULL;
+        if (is_switch && cli_switch(cli, flag))
+            json_put_bool(body, member, true);
+        if (value)
+            json_put(body, member,
+                     is_number(value) ? json_integer(strtoll(value, NULL, 10)) : json_string(value));
+    }
+    TRY(cli_argument(cli, "ID", &id));
+    TRY(cli_end(cli));
+    const char *path =
+        arena_printf(cli->arena, "%s/%s:%s", command->path, client_escape(cli->arena, id), command->verb);
+    TRY(cli_call(cli, "POST", path, json_object_size(body) ? json_incref(body) : NULL, &answer));
+    return cli_accepted(cli, &answer);
+}
+
+static struct error *delete (struct cli *cli, const struct cli_command *command)
+{
+    const char *id;
+    struct client_answer answer;
+    TRY(cli_argument(cli, "ID", &id));
+    TRY(cli_end(cli));
+    const char *path = arena_printf(cli->arena, "%s/%s", command->path, client_escape(cli->arena, id));
+    TRY(cli_call_matching(cli, "DELETE", path, NULL, &answer));
+    return cli_accepted(cli, &answer);
+}
+
+/* The guest's text, as it is. */
+static struct error *console(struct cli *cli, const struct cli_command *command)
+{
+    static const char prefix[] = "/v1/operations/";
+    const char *id;
+    struct client_answer answer;
+    json_t *ended = NULL;
+    TRY(cli_argument(cli, "ID", &id));
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "POST",
+                 arena_printf(cli->arena, "%s/%s:console", command->path, client_escape(cli->arena, id)),
+                 NULL, &answer));
+    const char *operation = arena_strdup(cli->arena, answer.location);
+    client_answer_done(&answer);
+    if (!operation || strncmp(operation, prefix, strlen(prefix)))
+        return error_new(ERR_UNAVAILABLE, "the broker named no operation");
+    TRY(cli_follow(cli, operation + strlen(prefix), &ended));
+    const char *text = json_string_value(json_object_get(json_object_get(ended, "result"), "console"));
+    (void)fputs(text ? text : "", stdout);
+    json_decref(ended);
+    return NULL;
+}
+
+static struct error *wait_operation(struct cli *cli, const struct cli_command *command)
+{
+    const char *id;
+    json_t *ended = NULL;
+    (void)command;
+    TRY(cli_argument(cli, "OPERATION", &id));
+    TRY(cli_end(cli));
+    TRY(cli_follow(cli, id, &ended));
+    cli_print(cli, ended);
+    json_decref(ended);
+    return NULL;
+}
+
+static struct error *cancel_operation(struct cli *cli, const struct cli_command *command)
+{
+    const char *id;
+    struct client_answer answer;
+    TRY(cli_argument(cli, "OPERATION", &id));
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "DELETE",
+                 arena_printf(cli->arena, "%s/%s", command->path, client_escape(cli->arena, id)), NULL,
+                 &answer));
+    cli_print(cli, answer.body);
+    client_answer_done(&answer);
+    return NULL;
+}
+
+static struct error *resolve_drift(struct cli *cli, const struct cli_command *command)
+{
+    const char *id;
+    struct client_answer answer;
+    json_t *body = json_hold(cli->arena, json_object());
+    json_put_text(body, "action", command->verb);
+    json_put_text(body, "reason", cli_flag(cli, "reason"));
+    TRY(cli_argument(cli, "DRIFT", &id));
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "POST", arena_printf(cli->arena, "/v1/drift/%s:resolve", client_escape(cli->arena, id)),
+                 json_incref(body), &answer));
+    cli_print(cli, answer.body);
+    client_answer_done(&answer);
+    return NULL;
+}
+
+/* METHOD PATH [BODY]: whatever the API has. BODY is JSON, or @FILE. */
+static struct error *api(struct cli *cli, const struct cli_command *command)
+{
+    const char *method, *path, *text = NULL;
+    struct client_answer answer;
+    json_t *body = NULL;
+    (void)command;
+    TRY(cli_argument(cli, "METHOD", &method));
+    TRY(cli_argument(cli, "PATH", &path));
+    if (cli->argc)
+        TRY(cli_argument(cli, "BODY", &text));
+    TRY(cli_end(cli));
+    if (text && *text == '@') {
+        FILE *file = fopen(text + 1, "re");
+        if (!file)
+            return error_new(ERR_INVALID, "could not open %s", text + 1);
+        char *content = arena_alloc(cli->arena, FILE_MAX_BYTES + 1);
+        size_t length = fread(content, 1, FILE_MAX_BYTES, file);
+        (void)fclose(file); /* it was only read */
+        TRY_DOING(json_parse(content, length, &body), "could not read %s", text + 1);
+    } else if (text) {
+        TRY_DOING(json_parse(text, strlen(text), &body), "BODY");
+    }
+    bool conditional =
+        !strcmp(method, "PATCH") || (!strcmp(method, "DELETE") && !strstr(path, "/operations/"));
+    TRY(conditional ? cli_call_matching(cli, method, path, body, &answer)
+                    : cli_call(cli, method, path, body, &answer));
+    if (answer.body)
+        cli_print(&(struct cli){.json = true}, answer.body);
+    else if (answer.text)
+        (void)fputs(answer.text, stdout);
+    client_answer_done(&answer);
+    return NULL;
+}
+
+const struct cli_command operate_commands[] = {
+    {"quote", "[--clouds A,B] [--months N] --instance … --volume …",
+     "what resources would cost, on one or all clouds", quote, NULL, NULL, NULL, NULL},
+    {"order",
+     "--system SYSTEM --cloud CLOUD --instance name=N,vcpu=2,memory_gb=4,architecture=x86,image=I,zone=Z "
+     "--volume name=N,size_gb=10,performance=high,attach_to=N …",
+     "order resources, all or nothing, and follow until they run", order, NULL, NULL, NULL, NULL},
+    {"instance start", "ID", "start an instance", verb, "/v1/instances", NULL, NULL, "start"},
+    {"instance stop", "ID [--grace-seconds N]", "stop an instance; 0 cuts the power at once", verb,
+     "/v1/instances", NULL, "grace_seconds", "stop"},
+    {"instance reboot", "ID", "reboot an instance", verb, "/v1/instances", NULL, NULL, "reboot"},
+    {"instance resize", "ID [--vcpu N] [--memory-gb N] [--allow-restart]", "change an instance's size", verb,
+     "/v1/instances", NULL, "vcpu,memory_gb,allow_restart", "resize"},
+    {"instance delete", "ID", "delete an instance; its volumes stay", delete, "/v1/instances", NULL, NULL,
+     NULL},
+    {"instance console", "ID", "print what the guest wrote on its console", console, "/v1/instances", NULL,
+     NULL, NULL},
+    {"volume attach", "ID --instance INSTANCE", "attach a volume", verb, "/v1/volumes", NULL, "instance",
+     "attach"},
+    {"volume detach", "ID", "detach a volume", verb, "/v1/volumes", NULL, NULL, "detach"},
+    {"volume resize", "ID --size-gb N", "make a volume larger", verb, "/v1/volumes", NULL, "size_gb",
+     "resize"},
+    {"volume delete", "ID", "delete a volume", delete, "/v1/volumes", NULL, NULL, NULL},
+    {"address delete", "ID", "give an Internet address back", delete, "/v1/addresses", NULL, NULL, NULL},
+    {"bandwidth resize", "ID --mbps N", "change rented bandwidth", verb, "/v1/bandwidths", NULL, "mbps",
+     "resize"},
+    {"bandwidth delete", "ID", "give rented bandwidth back", delete, "/v1/bandwidths", NULL, NULL, NULL},
+    {"operation wait", "OPERATION", "follow an operation to its end", wait_operation, NULL, NULL, NULL, NULL},
+    {"operation cancel", "OPERATION", "ask an operation to stop and take back what it did", cancel_operation,
+     "/v1/operations", NULL, NULL, NULL},
+    {"operation retry", "OPERATION", "do a failed operation again", verb, "/v1/operations", NULL, NULL,
+     "retry"},
+    {"drift adopt", "DRIFT --reason TEXT", "take over what the provider shows", resolve_drift, NULL, NULL,
+     NULL, "adopt"},
+    {"drift dismiss", "DRIFT --reason TEXT", "know of a difference and leave it", resolve_drift, NULL, NULL,
+     NULL, "dismiss"},
+    {"api", "METHOD PATH [BODY|@FILE]", "any call of the API; prints JSON", api, NULL, NULL, NULL, NULL},
+    {0},
+};

@@ -1,0 +1,100 @@
+/* What most commands are: a list, a single thing, a verb on one; and `api` for everything else. See cli.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/base/json.h"
+#include "broker/cli/cli.h"
+
+#define PAGES_MAX 10000
+
+/* `{}` in a path stands for the next argument. */
+static struct error *fill_path(struct cli *cli, const char *pattern, const char **ret_path)
+{
+    const char *path = "", *hole;
+    while ((hole = strstr(pattern, "{}"))) {
+        const char *argument;
+        TRY(cli_argument(cli, "an argument of the command", &argument));
+        path = arena_printf(cli->arena, "%s%.*s%s", path, (int)(hole - pattern), pattern,
+                            client_escape(cli->arena, argument));
+        pattern = hole + 2;
+    }
+    *ret_path = arena_printf(cli->arena, "%s%s", path, pattern);
+    return NULL;
+}
+
+/* The flags named in `filters` become query members. */
+static const char *add_filters(struct cli *cli, const char *path, const char *filters)
+{
+    char *rest = arena_strdup(cli->arena, filters ? filters : ""), *name;
+    while ((name = strsep(&rest, ","))) {
+        char *flag = arena_strdup(cli->arena, name);
+        for (char *at = flag; *at; at++)
+            if (*at == '_')
+                *at = '-';
+        const char *value = *name ? cli_flag(cli, flag) : NULL;
+        if (value)
+            path = arena_printf(cli->arena, "%s%c%s=%s", path, strchr(path, '?') ? '&' : '?', name,
+                                client_escape(cli->arena, value));
+    }
+    return path;
+}
+
+/* The list of an answer: its one array, whatever its name. */
+static json_t *find_list(const json_t *body)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach ((json_t *)(uintptr_t)body, name, value) /* jansson only reads here */
+        if (json_is_array(value))
+            return value;
+    return NULL;
+}
+
+/* All pages together. */
+static struct error *fetch_all(struct cli *cli, const char *path, json_t *items)
+{
+    const char *at = path;
+    for (int page = 0; page < PAGES_MAX; page++) {
+        struct client_answer answer;
+        TRY(cli_call(cli, "GET", at, NULL, &answer));
+        json_t *page_items = find_list(answer.body);
+        if (page_items)
+            (void)json_array_extend(items, page_items); /* both are arrays */
+        const char *token = json_string_value(json_object_get(answer.body, "next_page_token"));
+        if (token)
+            at = arena_printf(cli->arena, "%s%cpage_token=%s", path, strchr(path, '?') ? '&' : '?',
+                              client_escape(cli->arena, token));
+        client_answer_done(&answer);
+        if (!token)
+            return NULL;
+    }
+    return error_new(ERR_TOO_LARGE, "more than %d pages: narrow the list", PAGES_MAX);
+}
+
+struct error *cli_list(struct cli *cli, const struct cli_command *command)
+{
+    const char *path;
+    TRY(fill_path(cli, command->path, &path));
+    path = add_filters(cli, path, command->filters);
+    TRY(cli_end(cli));
+    json_t *items = json_hold(cli->arena, json_array());
+    TRY(fetch_all(cli, path, items));
+    if (cli->json)
+        cli_print(cli, items);
+    else
+        cli_print_table(items, command->columns);
+    return NULL;
+}
+
+struct error *cli_show(struct cli *cli, const struct cli_command *command)
+{
+    const char *path;
+    struct client_answer answer;
+    TRY(fill_path(cli, command->path, &path));
+    path = add_filters(cli, path, command->filters);
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "GET", path, NULL, &answer));
+    cli_print(cli, answer.body);
+    client_answer_done(&answer);
+    return NULL;
+}
