@@ -39,7 +39,7 @@ struct error *view_list(struct http_call *call, const struct db_statement *state
     DB_ROWS_AUTO struct db_rows *rows = NULL;
     TRY(db_query(call->db, statement, values, count + 2, &rows));
     json_t *body = json_object(), *items = json_array();
-    json_put(body, "items", items);
+    json_put(body, strrchr(call->path, '/') + 1, items);
     size_t found = db_count(rows), shown = found > (size_t)page.size ? (size_t)page.size : found;
     for (size_t i = 0; i < shown; i++)
         json_push(items, without_nulls(db_get_json(rows, i, 2)));

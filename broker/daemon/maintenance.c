@@ -1,0 +1,195 @@
+/* What the broker does by itself; see maintenance.h. */
+#include "broker/daemon/maintenance.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "broker/auth/audit.h"
+#include "broker/base/log.h"
+#include "broker/control/endpoint.h"
+#include "broker/control/sync.h"
+#include "metering/bill.h"
+
+#define ROUND_US MOMENT_SECOND
+#define SEAL_MOST 1000 /* audit rows a round and transaction */
+#define PURGE_EVERY MOMENT_HOUR
+#define CLOSE_EVERY (10 * MOMENT_SECOND)
+
+struct maintenance {
+    struct maintenance_settings *settings;
+    struct db *db;
+    struct arena *arena;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping;
+    int64_t purged_at, closed_at; /* monotonic; 0: not yet */
+};
+
+static struct error *refresh(struct maintenance *m, moment now)
+{
+    return auth_refresh(m->settings->auth, m->db, now);
+}
+
+static struct error *seal(struct maintenance *m, moment now)
+{
+    size_t sealed;
+    (void)now;
+    do
+        TRY(audit_seal(m->db, SEAL_MOST, &sealed));
+    while (sealed == SEAL_MOST);
+    return NULL;
+}
+
+struct due {
+    struct maintenance *maintenance;
+    moment before;
+};
+
+static struct error *sync_body(struct db *db, void *context)
+{
+    struct due *due = context;
+    const char **ids;
+    size_t count;
+    TRY(endpoint_list_due(db, due->maintenance->arena, due->before, &ids, &count));
+    for (size_t i = 0; i < count; i++)
+        TRY(sync_add_job(db, ids[i]));
+    return NULL;
+}
+
+static struct error *sync_due(struct maintenance *m, moment now)
+{
+    struct due due = {m, now - atomic_load(&m->settings->sync_interval)};
+    return db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, sync_body, &due);
+}
+
+struct closing_round {
+    struct maintenance *maintenance;
+    moment now;
+    bool closed;
+};
+
+static struct error *close_body(struct db *db, void *context)
+{
+    struct closing_round *round = context;
+    struct arena *arena = round->maintenance->arena;
+    struct month month;
+    struct bill_month closed;
+    bool found;
+    moment over = round->now - atomic_load(&round->maintenance->settings->close_grace);
+    round->closed = false;
+    TRY(bill_month_next(db, &found, &month));
+    if (!found || month_end(month) > over)
+        return NULL;
+    TRY(bill_close_month(db, arena, month, round->now, &closed));
+    round->closed = true;
+    log_info("month.closed", LOG_TEXT("month", closed.month), LOG_INT("bills", closed.bills),
+             LOG_INT("lines", closed.lines), LOG_INT("total_fen", closed.total_fen));
+    return NULL;
+}
+
+/* All months that are over, oldest first, so that a broker that slept through one closes it too. */
+static struct error *close_over(struct maintenance *m, moment now)
+{
+    struct closing_round round = {m, now, true};
+    if (!atomic_load(&m->settings->close_months) ||
+        (m->closed_at && moment_monotonic() - m->closed_at < CLOSE_EVERY))
+        return NULL;
+    m->closed_at = moment_monotonic();
+    while (round.closed)
+        TRY(db_transaction(m->db, &db_scope_system, DB_SERIALIZABLE, close_body, &round));
+    return NULL;
+}
+
+static struct error *purge_body(struct db *db, void *context)
+{
+    const moment *now = context;
+    int64_t purged;
+    return auth_purge_tokens(db, *now, &purged);
+}
+
+static struct error *purge(struct maintenance *m, moment now)
+{
+    if (m->purged_at && moment_monotonic() - m->purged_at < PURGE_EVERY)
+        return NULL;
+    m->purged_at = moment_monotonic();
+    return db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, purge_body, &now);
+}
+
+static void run_round(struct maintenance *m)
+{
+    static const struct {
+        const char *name;
+        struct error *(*run)(struct maintenance *m, moment now);
+    } tasks[] = {
+        {"refresh", refresh}, {"seal", seal}, {"sync", sync_due}, {"close", close_over}, {"purge", purge}};
+    moment now = clock_now(m->settings->clock);
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        struct error *error = m->db ? NULL : db_connect(m->settings->conninfo, &m->db);
+        if (!error)
+            error = tasks[i].run(m, now);
+        if (error) /* each round tries again */
+            log_warning("maintenance.failed", LOG_TEXT("task", tasks[i].name), LOG_CAUSE(error));
+        error_free(error);
+        arena_reset(m->arena);
+    }
+}
+
+/* Waits for the next round; false when asked to stop. */
+static bool rest(struct maintenance *m)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until); /* cannot fail with this clock */
+    until.tv_sec += ROUND_US / MOMENT_SECOND;
+    (void)pthread_mutex_lock(&m->lock);
+    while (!m->stopping && pthread_cond_timedwait(&m->wake, &m->lock, &until) == 0)
+        ; /* woken without being stopped: wait on */
+    bool stopping = m->stopping;
+    (void)pthread_mutex_unlock(&m->lock);
+    return !stopping;
+}
+
+static void *maintenance_main(void *context)
+{
+    struct maintenance *m = context;
+    do
+        run_round(m);
+    while (rest(m));
+    return NULL;
+}
+
+struct error *maintenance_start(struct maintenance_settings *settings, struct maintenance **ret_maintenance)
+{
+    struct maintenance *m = xcalloc(1, sizeof *m);
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic); /* none of these can fail on Linux */
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&m->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    (void)pthread_mutex_init(&m->lock, NULL);
+    m->settings = settings;
+    m->arena = arena_new();
+    if (pthread_create(&m->thread, NULL, maintenance_main, m)) {
+        arena_free(m->arena);
+        free(m);
+        return error_new(ERR_UNAVAILABLE, "could not start the maintenance thread");
+    }
+    *ret_maintenance = m;
+    return NULL;
+}
+
+void maintenance_stop(struct maintenance *m)
+{
+    if (!m)
+        return;
+    (void)pthread_mutex_lock(&m->lock);
+    m->stopping = true;
+    (void)pthread_cond_broadcast(&m->wake);
+    (void)pthread_mutex_unlock(&m->lock);
+    (void)pthread_join(m->thread, NULL);
+    (void)pthread_cond_destroy(&m->wake);
+    (void)pthread_mutex_destroy(&m->lock);
+    db_close(m->db);
+    arena_free(m->arena);
+    free(m);
+}

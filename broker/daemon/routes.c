@@ -1,0 +1,23 @@
+/* The list of route tables; see routes.h. */
+#include "broker/daemon/routes.h"
+
+#include "broker/control/identity.h"
+#include "broker/control/routes.h"
+#include "broker/http/server.h"
+#include "catalog/routes.h"
+#include "metering/routes.h"
+
+static const struct http_table *const tables[] = {
+    &server_routes,                                                        /* broker/http */
+    &item_routes,     &provider_routes,  &bid_routes,       &price_routes, /* catalog */
+    &usage_routes,    &bill_routes,      &statement_routes,                /* metering */
+    &cloud_routes,    &endpoint_routes,  &unit_routes,      &quota_routes, /* broker/control */
+    &capacity_routes, &order_routes,     &resource_routes,  &operation_routes,
+    &drift_routes,    &identity_routes, &token_routes,     &audit_routes,
+};
+
+const struct http_table *const *routes_all(size_t *ret_count)
+{
+    *ret_count = sizeof tables / sizeof *tables;
+    return tables;
+}

@@ -1,0 +1,29 @@
+/* The daemon's settings: one table that the file, the environment and the flags fill, and that --help and the
+ * manual print. */
+#ifndef BROKER_DAEMON_SETTINGS_H
+#define BROKER_DAEMON_SETTINGS_H
+
+#include "broker/base/config.h"
+
+struct settings {
+    const char *data_dir;
+    const char *database, *database_owner;
+    const char *postgres_bin, *postgres_user;
+    const char *listen_address;
+    int64_t listen_port;
+    const char *certificate, *key, *server_names;
+    const char *port_file;
+    int64_t loops, workers, job_workers;
+    const char *log_level;
+    int64_t clock_offset;
+    int64_t sync_interval;
+    bool watch;
+    bool close_months;
+    int64_t close_grace;
+    int64_t drain;
+    bool admin_token;
+};
+
+extern const struct config_table settings_table;
+
+#endif
