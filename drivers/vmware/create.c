@@ -481,8 +481,9 @@ static struct error *create_once(struct driver_session *session, const struct dr
     return finish(session, call, spec, &placement, machine);
 }
 
-struct error *instance_create(struct driver_session *session, const struct driver_call *call,
-                              const struct driver_instance_spec *spec, struct driver_instance *ret_instance)
+struct error *vmware_instance_create(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_instance_spec *spec,
+                                     struct driver_instance *ret_instance)
 {
     if (spec->user_data && strlen(spec->user_data) > USER_DATA_MAX)
         return error_new(ERR_INVALID, "user data is over %u bytes", USER_DATA_MAX);

@@ -4,8 +4,8 @@
 
 #include "drivers/vmware/machine.h"
 
-struct error *instance_create(struct driver_session *session, const struct driver_call *call,
-                              const struct driver_instance_spec *spec,
-                              struct driver_instance *ret_instance) ERROR_MUST_USE;
+struct error *vmware_instance_create(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_instance_spec *spec,
+                                     struct driver_instance *ret_instance) ERROR_MUST_USE;
 
 #endif

@@ -10,8 +10,8 @@
 
 #define MEMORY_STEP_MB 4 /* vSphere's granularity */
 
-struct error *instance_find(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *key, struct driver_instance *ret_instance)
+struct error *vmware_instance_find(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *key, struct driver_instance *ret_instance)
 {
     struct machine machine;
     TRY(machine_find(session, call, key, &machine));
@@ -58,8 +58,8 @@ static struct error *power_to(struct driver_session *session, const struct drive
     }
 }
 
-struct error *instance_start(struct driver_session *session, const struct driver_call *call,
-                             const struct driver_key *key)
+struct error *vmware_instance_start(struct driver_session *session, const struct driver_call *call,
+                                    const struct driver_key *key)
 {
     return power_to(session, call, key, DRIVER_POWER_ON);
 }
@@ -91,8 +91,8 @@ static struct error *shut_down(struct driver_session *session, const struct driv
     return follow_until(&follow);
 }
 
-struct error *instance_stop(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *key, int64_t grace_us)
+struct error *vmware_instance_stop(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *key, int64_t grace_us)
 {
     struct machine machine;
     TRY(machine_find(session, call, key, &machine));
@@ -110,8 +110,8 @@ struct error *instance_stop(struct driver_session *session, const struct driver_
     return power_to(session, call, &again, DRIVER_POWER_OFF);
 }
 
-struct error *instance_reboot(struct driver_session *session, const struct driver_call *call,
-                              const struct driver_key *key)
+struct error *vmware_instance_reboot(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key)
 {
     struct machine machine;
     TRY(machine_find(session, call, key, &machine));
@@ -144,8 +144,8 @@ static struct error *check_resize(const struct machine *machine, unsigned vcpu, 
     return NULL;
 }
 
-struct error *instance_resize(struct driver_session *session, const struct driver_call *call,
-                              const struct driver_key *key, unsigned vcpu, uint64_t memory_mb)
+struct error *vmware_instance_resize(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key, unsigned vcpu, uint64_t memory_mb)
 {
     if (vcpu == 0 || memory_mb == 0 || memory_mb % MEMORY_STEP_MB || memory_mb > INT32_MAX ||
         vcpu > INT32_MAX)
@@ -189,8 +189,8 @@ static struct error *delete_once(struct driver_session *session, const struct dr
     return simple_task(session, call, &machine, "Destroy_Task", "delete");
 }
 
-struct error *instance_delete(struct driver_session *session, const struct driver_call *call,
-                              const struct driver_key *key)
+struct error *vmware_instance_delete(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key)
 {
     for (int attempt = 1;;) {
         bool gone = false;

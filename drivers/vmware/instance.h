@@ -5,18 +5,19 @@
 
 #include "drivers/vmware/machine.h"
 
-struct error *instance_find(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *key,
-                            struct driver_instance *ret_instance) ERROR_MUST_USE;
-struct error *instance_start(struct driver_session *session, const struct driver_call *call,
-                             const struct driver_key *key) ERROR_MUST_USE;
-struct error *instance_stop(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *key, int64_t grace_us) ERROR_MUST_USE;
-struct error *instance_reboot(struct driver_session *session, const struct driver_call *call,
-                              const struct driver_key *key) ERROR_MUST_USE;
-struct error *instance_resize(struct driver_session *session, const struct driver_call *call,
-                              const struct driver_key *key, unsigned vcpu, uint64_t memory_mb) ERROR_MUST_USE;
-struct error *instance_delete(struct driver_session *session, const struct driver_call *call,
-                              const struct driver_key *key) ERROR_MUST_USE;
+struct error *vmware_instance_find(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *key,
+                                   struct driver_instance *ret_instance) ERROR_MUST_USE;
+struct error *vmware_instance_start(struct driver_session *session, const struct driver_call *call,
+                                    const struct driver_key *key) ERROR_MUST_USE;
+struct error *vmware_instance_stop(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *key, int64_t grace_us) ERROR_MUST_USE;
+struct error *vmware_instance_reboot(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key) ERROR_MUST_USE;
+struct error *vmware_instance_resize(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key, unsigned vcpu,
+                                     uint64_t memory_mb) ERROR_MUST_USE;
+struct error *vmware_instance_delete(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key) ERROR_MUST_USE;
 
 #endif

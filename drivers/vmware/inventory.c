@@ -63,8 +63,8 @@ static unsigned architecture_bit(const char *name)
     return strcmp(name, "C86") == 0 ? DRIVER_C86 : DRIVER_X86;
 }
 
-struct error *inventory_capacity(struct driver_session *session, const struct driver_call *call,
-                                 struct driver_capacity *ret_capacity)
+struct error *vmware_inventory_capacity(struct driver_session *session, const struct driver_call *call,
+                                        struct driver_capacity *ret_capacity)
 {
     struct survey survey;
     TRY_DOING(survey_take(session, call, SURVEY_INSTANCES, &survey), "could not read the capacity");

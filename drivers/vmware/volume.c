@@ -145,8 +145,8 @@ static struct error *find_in(struct driver_session *session, const struct driver
     return error_new(ERR_NOT_FOUND, "there is no volume %s", key->id ? key->id : key->ref);
 }
 
-struct error *volume_find(struct driver_session *session, const struct driver_call *call,
-                          const struct driver_key *key, struct driver_volume *ret_volume)
+struct error *vmware_volume_find(struct driver_session *session, const struct driver_call *call,
+                                 const struct driver_key *key, struct driver_volume *ret_volume)
 {
     struct survey survey;
     return find_in(session, call, key, &survey, ret_volume);
@@ -189,8 +189,8 @@ static struct error *create_disk(struct driver_session *session, const struct dr
     return error;
 }
 
-struct error *volume_create(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_volume_spec *spec, struct driver_volume *ret_volume)
+struct error *vmware_volume_create(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_volume_spec *spec, struct driver_volume *ret_volume)
 {
     if (spec->size_gb == 0)
         return error_new(ERR_INVALID, "a volume has at least 1 GB");
@@ -307,8 +307,8 @@ static struct error *attach_once(struct driver_session *session, const struct dr
     return reconfigure(session, call, &machine, "add", &disk, 1, "attach the volume");
 }
 
-struct error *volume_attach(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *volume, const struct driver_key *instance)
+struct error *vmware_volume_attach(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *volume, const struct driver_key *instance)
 {
     for (int attempt = 1;;) {
         struct error *error = attach_once(session, call, volume, instance);
@@ -343,8 +343,8 @@ static struct error *detach_once(struct driver_session *session, const struct dr
     return reconfigure(session, call, &machine, "remove", disk, 1, "detach the volume");
 }
 
-struct error *volume_detach(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *volume, const struct driver_key *instance)
+struct error *vmware_volume_detach(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *volume, const struct driver_key *instance)
 {
     const char *id = key_id(session, call->arena, volume);
     if (!id)
@@ -402,8 +402,8 @@ static struct error *grow_attached(struct driver_session *session, const struct 
     return reconfigure(session, call, &machine, "edit", &grown, 1, "grow the volume");
 }
 
-struct error *volume_resize(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *key, unsigned size_gb)
+struct error *vmware_volume_resize(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *key, unsigned size_gb)
 {
     for (int attempt = 1;;) {
         struct survey survey;
@@ -420,8 +420,8 @@ struct error *volume_resize(struct driver_session *session, const struct driver_
     }
 }
 
-struct error *volume_delete(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *key)
+struct error *vmware_volume_delete(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *key)
 {
     for (int attempt = 1;;) {
         struct survey survey;

@@ -13,21 +13,22 @@ struct error *volume_list(struct driver_session *session, const struct driver_ca
 struct error *volume_detach_all(struct driver_session *session, const struct driver_call *call,
                                 const struct machine *machine) ERROR_MUST_USE;
 
-struct error *volume_find(struct driver_session *session, const struct driver_call *call,
-                          const struct driver_key *key, struct driver_volume *ret_volume) ERROR_MUST_USE;
-struct error *volume_create(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_volume_spec *spec,
-                            struct driver_volume *ret_volume) ERROR_MUST_USE;
-struct error *volume_attach(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *volume,
-                            const struct driver_key *instance) ERROR_MUST_USE;
-struct error *volume_detach(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *volume,
-                            const struct driver_key *instance) ERROR_MUST_USE;
-struct error *volume_resize(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *volume, unsigned size_gb) ERROR_MUST_USE;
-struct error *volume_delete(struct driver_session *session, const struct driver_call *call,
-                            const struct driver_key *volume) ERROR_MUST_USE;
+struct error *vmware_volume_find(struct driver_session *session, const struct driver_call *call,
+                                 const struct driver_key *key,
+                                 struct driver_volume *ret_volume) ERROR_MUST_USE;
+struct error *vmware_volume_create(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_volume_spec *spec,
+                                   struct driver_volume *ret_volume) ERROR_MUST_USE;
+struct error *vmware_volume_attach(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *volume,
+                                   const struct driver_key *instance) ERROR_MUST_USE;
+struct error *vmware_volume_detach(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *volume,
+                                   const struct driver_key *instance) ERROR_MUST_USE;
+struct error *vmware_volume_resize(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *volume, unsigned size_gb) ERROR_MUST_USE;
+struct error *vmware_volume_delete(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *volume) ERROR_MUST_USE;
 
 /* Makes a folder "[datastore] path" with those above it; one that is there already is success. */
 struct error *datastore_folder(struct driver_session *session, const struct driver_call *call,

@@ -176,8 +176,8 @@ static struct error *lost(struct driver_session *session)
     return error_new(ERR_UNAVAILABLE, "the watch was interrupted: changes may have been missed");
 }
 
-struct error *watch_changes(struct driver_session *session, const struct driver_call *call,
-                            struct driver_change **ret_changes, size_t *ret_count)
+struct error *vmware_watch_changes(struct driver_session *session, const struct driver_call *call,
+                                   struct driver_change **ret_changes, size_t *ret_count)
 {
     if (session->watch_lost)
         return lost(session);

@@ -4,7 +4,7 @@
 
 #include "drivers/vmware/session.h"
 
-struct error *watch_changes(struct driver_session *session, const struct driver_call *call,
-                            struct driver_change **ret_changes, size_t *ret_count) ERROR_MUST_USE;
+struct error *vmware_watch_changes(struct driver_session *session, const struct driver_call *call,
+                                   struct driver_change **ret_changes, size_t *ret_count) ERROR_MUST_USE;
 
 #endif
