@@ -77,6 +77,8 @@ static enum tls_result take_input(struct connection *connection)
         enum tls_result result = tls_read(&connection->tls, connection->loop->clear, LOOP_CLEAR, &length);
         if (result != TLS_OK)
             return result;
+        if (!session_count(connection, connection->loop->clear, length))
+            return TLS_WAIT;
         ssize_t used =
             nghttp2_session_mem_recv(connection->session, (const uint8_t *)connection->loop->clear, length);
         if (used < 0) {
@@ -110,7 +112,6 @@ static void on_read(uv_stream_t *tcp, ssize_t length, const uv_buf_t *buffer)
     } else {
         connection_flush(connection);
     }
-    /* Answers given to one connection may have been of use to others (event streams). */
 }
 
 static void reading(struct connection *connection, bool wanted)

@@ -99,6 +99,9 @@ struct connection {
     size_t bodies, answers;         /* bytes held */
     int64_t opened, idle_since, header_since, stall_since; /* monotonic; 0: not so */
     int64_t flood_left, flood_at;
+    size_t frame_left; /* of the frame being read; the next two: its header so far */
+    unsigned char frame_header[9];
+    unsigned char frame_have;
     char fingerprint[DIGEST_HEX]; /* "" : no client certificate */
 };
 
@@ -204,8 +207,9 @@ void session_callbacks(struct server *server);
 bool session_start(struct connection *connection);
 /* Frames into loop->plain; false when the session is broken. */
 bool session_gather(struct connection *connection);
-/* True when the frame is over the budget; the connection is then told to calm down. */
-bool session_spend(struct connection *connection, int64_t cost);
+/* Walks the frames of what was decrypted, nghttp2 not showing all of them, and takes the cost of each from
+ * the budget. False when it is used up: the connection has been told to calm down. */
+bool session_count(struct connection *connection, const char *bytes, size_t length);
 
 /* stream.c */
 struct stream *stream_new(struct connection *connection, int32_t id);

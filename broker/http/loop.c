@@ -1,6 +1,7 @@
 /* One event loop: a thread, its listener (SO_REUSEPORT shares the port between loops), its table of
  * connections and its mailbox. */
 #include <arpa/inet.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -135,7 +136,13 @@ static void on_connection(uv_stream_t *listener, int status)
 static void *run(void *argument)
 {
     struct loop *loop = argument;
-    (void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* until drain_step has closed every handle */
+    /* libuv writes to sockets whose peer may be gone; the error is enough, the signal would end the process.
+     */
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, NULL); /* cannot fail with these arguments */
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);       /* until drain_step has closed every handle */
     return NULL;
 }
 

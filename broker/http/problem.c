@@ -142,6 +142,7 @@ struct response *problem_response(const struct error *error, int status, const c
     struct kind kind = kind_of(code);
     if (!status)
         status = problem_status(error);
+    kind.quiet = kind.quiet && status >= 500; /* 408 is the caller's own timeout */
     if (kind.quiet)
         log_error("http.failed", LOG_TEXT("request", request_id), LOG_INT("status", status),
                   LOG_CAUSE(error));

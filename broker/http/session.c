@@ -6,7 +6,8 @@
 #include "broker/base/log.h"
 #include "broker/http/inside.h"
 
-bool session_spend(struct connection *connection, int64_t cost)
+/* True when the budget is used up. */
+static bool session_spend(struct connection *connection, int64_t cost)
 {
     if (connection->flood_left < HTTP_FLOOD_BURST / 2) {
         int64_t now = moment_monotonic();
@@ -26,12 +27,34 @@ bool session_spend(struct connection *connection, int64_t cost)
     return true;
 }
 
-static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *header, void *context)
+/* A frame that asks something of us, as against one that only costs. */
+static bool useful(const unsigned char header[9], size_t length)
 {
-    (void)session;
-    bool useful = header->type == NGHTTP2_HEADERS || (header->type == NGHTTP2_DATA && header->length > 0) ||
-                  (header->type == NGHTTP2_DATA && (header->flags & NGHTTP2_FLAG_END_STREAM));
-    return !useful && session_spend(context, 1) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    if (header[3] == NGHTTP2_DATA)
+        return length > 0 || (header[4] & NGHTTP2_FLAG_END_STREAM);
+    return header[3] == NGHTTP2_HEADERS;
+}
+
+bool session_count(struct connection *connection, const char *bytes, size_t length)
+{
+    while (length) {
+        size_t skipped = connection->frame_left < length ? connection->frame_left : length;
+        connection->frame_left -= skipped;
+        bytes += skipped;
+        length -= skipped;
+        if (!length)
+            break;
+        connection->frame_header[connection->frame_have++] = (unsigned char)*bytes++;
+        length--;
+        if (connection->frame_have < 9)
+            continue;
+        const unsigned char *header = connection->frame_header;
+        connection->frame_have = 0;
+        connection->frame_left = (size_t)header[0] << 16 | (size_t)header[1] << 8 | header[2];
+        if (!useful(header, connection->frame_left) && session_spend(connection, 1))
+            return false;
+    }
+    return true;
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *context)
@@ -165,7 +188,6 @@ void session_callbacks(struct server *server)
     if (nghttp2_session_callbacks_new(&server->callbacks) || nghttp2_option_new(&server->option))
         abort(); /* out of memory at the start */
     nghttp2_session_callbacks *callbacks = server->callbacks;
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
@@ -184,6 +206,7 @@ void session_callbacks(struct server *server)
 bool session_start(struct connection *connection)
 {
     const struct server *server = connection->loop->server;
+    connection->frame_left = NGHTTP2_CLIENT_MAGIC_LEN;
     if (nghttp2_session_server_new2(&connection->session, server->callbacks, connection, server->option))
         abort(); /* out of memory */
     const nghttp2_settings_entry settings[] = {

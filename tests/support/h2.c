@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,7 @@ struct h2_client *h2_open(int port, const struct h2_options *options)
     if (!client)
         die("out of memory");
     client->goaway = -1;
+    signal(SIGPIPE, SIG_IGN); /* the server may close while the client writes */
     client->fd = dial(port);
     client->context = context_new(options);
     client->ssl = SSL_new(client->context);

@@ -69,3 +69,7 @@ CREATE TABLE event (
 );
 CREATE INDEX event_order ON event (tx, id);
 CREATE INDEX event_at ON event (at);
+SELECT scope_enable('event', 'unit_id', 'system_id', 'cloud_id', 'provider_id');
+
+GRANT SELECT, INSERT, DELETE ON http_key TO yunqiao_app;
+GRANT SELECT, INSERT, DELETE ON event TO yunqiao_app;
