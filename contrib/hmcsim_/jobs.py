@@ -64,6 +64,8 @@ class Jobs:
 
     def complete(self, job):
         if job.status in FINAL:
+            if job.kind == "LogicalPartition":  # cancelled, but the hypervisor goes on with what it began
+                job.finish()
             return
         try:
             job.finish()

@@ -62,6 +62,9 @@ class World:
             self.make_system(number)
         for place, name in enumerate(options.pools):
             self.make_pool(place, name)
+        with self.lock:
+            for number in range(1, options.foreign + 1):
+                self.make_foreign(number)
         self.scheduler.start()
 
     # what exists from the start
@@ -95,6 +98,18 @@ class World:
         for text in self.options.images:
             image, _, size = text.partition(":")
             self.make_unit(pool, image, float(size or 10), "VirtualIO_Image", True, None)
+
+    def make_foreign(self, number):
+        """A running partition that somebody made by other means, with a disk of its own."""
+        system = next(iter(self.systems.values()))
+        server = next(s for s in self.servers.values() if s.system is system)
+        pool = next(p for p in self.pools.values() if server in p.nodes)
+        shape = {"dedicated": False, "sharing": "uncapped", "weight": 128, "memory": 2048, "minimum_memory": 1024,
+                 "maximum_memory": 4096, "processors": 1, "minimum_processors": 1, "maximum_processors": 2,
+                 "units": 0.5, "minimum_units": 0.1, "maximum_units": 1.0}
+        partition = self.create_partition(system, "legacy-%d" % number, "AIX/Linux", None, shape)
+        self.map_storage(server, partition, self.make_unit(pool, "legacy-%d-root" % number, 10.0, "VirtualIO_Disk", True, None))
+        partition.state, partition.reference = "running", ""
 
     def take_id(self, system):
         system.next_id += 1

@@ -339,6 +339,37 @@ static void test_a_partition_in_error(void **state)
     assert_nothing(fixture);
 }
 
+static void test_foreign_partitions_are_left_alone(void **state)
+{
+    static const char *const foreign[] = {"--foreign", "1", NULL};
+    struct fixture *fixture = fixture_start(foreign);
+    *state = fixture;
+    struct driver_inventory inventory;
+    struct driver_capacity capacity;
+    assert_no_error(driver->inventory(fixture->session, &fixture->call, &inventory));
+    assert_int_equal(inventory.instance_count, 1);
+    assert_string_equal(inventory.instances[0].name, "legacy-1");
+    assert_null(inventory.instances[0].id);
+    assert_int_equal(inventory.instances[0].power, DRIVER_POWER_ON);
+    assert_int_equal(inventory.volume_count, 1);
+    assert_null(inventory.volumes[0].id);
+    assert_string_equal(inventory.volumes[0].instance_ref, inventory.instances[0].ref);
+    assert_no_error(driver->capacity(fixture->session, &fixture->call, &capacity));
+    assert_int_equal(capacity.vcpu_allocated, 1); /* it takes its part all the same */
+    assert_int_equal(capacity.standard_gb_allocated, 40);
+    struct driver_key key = {.ref = inventory.instances[0].ref};
+    assert_error(driver->instance_delete(fixture->session, &fixture->call, &key), ERR_DENIED,
+                 "not made by the broker");
+    key.id = ID_ONE; /* with a stamp that it does not carry: there is none such */
+    assert_no_error(driver->instance_delete(fixture->session, &fixture->call, &key));
+    assert_error(driver->instance_stop(fixture->session, &fixture->call, &key, 0), ERR_NOT_FOUND,
+                 "no partition");
+    key = (struct driver_key){.ref = inventory.volumes[0].ref};
+    assert_no_error(driver->volume_delete(fixture->session, &fixture->call, &key));
+    assert_int_equal(hmcsim_count(fixture->sim, "partitions", "state", "running"), 1);
+    assert_int_equal(hmcsim_count(fixture->sim, "units", "name", "legacy-1-root"), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -358,6 +389,7 @@ int main(void)
         TEST(test_stale_etags),
         TEST(test_delete_cleans_what_a_lost_partition_left),
         TEST(test_a_partition_in_error),
+        TEST_OWN(test_foreign_partitions_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
