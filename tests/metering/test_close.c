@@ -101,7 +101,7 @@ static void months_close_in_order_and_when_over(void **state)
     ledger_ok(set("r1", "1001=4", "2027-01-05T00:00:00+08:00"));
     ledger_fails(ledger_close_month(&ledger, january, month_end(january) - 1, NULL), ERR_CONFLICT,
                  "not over");
-    ledger_fails(close_at_end(february, NULL), ERR_CONFLICT, "2027-01 is the first month to close");
+    ledger_fails(close_at_end(february, NULL), ERR_CONFLICT, "2027-01 is the next month to close");
     pg_exec(ledger.pg, "UPDATE billing_setting SET close_grace_seconds = 3600");
     ledger_fails(ledger_close_month(&ledger, january, month_end(january) + 3600 * MOMENT_SECOND - 1, NULL),
                  ERR_CONFLICT, "grace of 3600 seconds");
