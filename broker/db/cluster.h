@@ -43,6 +43,10 @@ struct error *cluster_run(const struct cluster *cluster, const char *const argv[
 pid_t cluster_postmaster(const struct cluster *cluster, int *ret_pidfd);
 /* Whether the process has ended within the time; reaps it when it is a child. */
 bool cluster_wait_end(int pidfd, int64_t timeout_us);
+/* Removes the lock files that a killed postmaster left, once no process of the cluster is left: PostgreSQL
+ * itself takes a process that nobody has reaped, or that only has the number now, for a living postmaster.
+ * ERR_BUSY when processes are left after a while. To be called when cluster_postmaster finds none. */
+struct error *cluster_clear_stale(const struct cluster *cluster) ERROR_MUST_USE;
 /* Starts the postmaster; its pidfd is in *ret_pidfd. */
 struct error *cluster_start_postmaster(const struct cluster *cluster, pid_t *ret_pid,
                                        int *ret_pidfd) ERROR_MUST_USE;

@@ -106,6 +106,25 @@ static struct error *take_lock(struct embedded *embedded, const char *data_dir)
     return error;
 }
 
+/* A cluster keeps the major version that made it. */
+static struct error *find_programs(struct cluster *cluster, const char *bin_dir)
+{
+    char *path = xasprintf("%s/PG_VERSION", cluster->folder);
+    char version[16];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, version, sizeof version - 1);
+    struct error *error = NULL;
+    if (fd < 0 ? errno != ENOENT : length <= 0)
+        error = error_new(ERR_IO, "could not read %s", path);
+    if (fd >= 0)
+        (void)close(fd); /* read only */
+    free(path);
+    TRY(error);
+    version[length] = '\0';
+    version[strcspn(version, "\n")] = '\0';
+    return embedded_find_binaries(bin_dir, *version ? version : NULL, &cluster->bin_dir);
+}
+
 /* Folder, user and names; nothing runs yet. */
 static struct error *prepare(struct embedded *embedded, const char *data_dir,
                              const struct embedded_options *options)
@@ -128,10 +147,7 @@ static struct error *prepare(struct embedded *embedded, const char *data_dir,
         error = cluster_check_reach(cluster, path);
     free(path);
     TRY(error);
-    if (options->bin_dir)
-        cluster->bin_dir = xstrdup(options->bin_dir);
-    else
-        TRY(embedded_find_binaries(&cluster->bin_dir));
+    TRY(find_programs(cluster, options->bin_dir));
     return cluster_private_folder(cluster, cluster->socket);
 }
 
@@ -166,34 +182,6 @@ static struct error *make_cluster(const struct cluster *cluster)
     return error_wrap(error, "could not make the embedded database");
 }
 
-/* A cluster keeps the major version it was made with. */
-static struct error *check_version(const struct cluster *cluster)
-{
-    char *path = xasprintf("%s/PG_VERSION", cluster->folder);
-    char of_cluster[16] = "";
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, of_cluster, sizeof of_cluster - 1);
-    struct error *error = NULL;
-    if (length <= 0)
-        error = error_new(ERR_IO, "could not read %s", path);
-    if (fd >= 0)
-        (void)close(fd); /* read only */
-    free(path);
-    TRY(error);
-    of_cluster[strcspn(of_cluster, "\n")] = '\0';
-    char *expected = xasprintf("/%s/bin", of_cluster);
-    size_t tail = strlen(expected), whole = strlen(cluster->bin_dir);
-    bool debian = strncmp(cluster->bin_dir, "/usr/lib/postgresql/", 20) == 0;
-    if (debian && (whole < tail || strcmp(cluster->bin_dir + whole - tail, expected) != 0))
-        error =
-            error_new(ERR_UNSUPPORTED,
-                      "the embedded database was made by PostgreSQL %s and %s is of another version: install "
-                      "postgresql-%s, or move the data with pg_upgrade",
-                      of_cluster, cluster->bin_dir, of_cluster);
-    free(expected);
-    return error;
-}
-
 static struct error *start_or_adopt(struct embedded *embedded)
 {
     const struct cluster *cluster = &embedded->cluster;
@@ -213,6 +201,7 @@ static struct error *start_or_adopt(struct embedded *embedded)
         (void)close(fd); /* nothing was written */
         TRY(error);
     }
+    TRY(cluster_clear_stale(cluster));
     TRY(cluster_start_postmaster(cluster, &pid, &fd));
     struct error *error = cluster_wait_ready(cluster, fd, READY_US);
     if (error) {
@@ -307,7 +296,6 @@ static struct error *start(struct embedded *embedded, const char *data_dir,
 {
     TRY(prepare(embedded, data_dir, options));
     TRY(make_cluster(&embedded->cluster));
-    TRY(check_version(&embedded->cluster));
     TRY(start_or_adopt(embedded));
     TRY(make_database(embedded));
     return start_watching(embedded);

@@ -43,8 +43,10 @@ pid_t embedded_pid(const struct embedded *embedded);
  * for a command that runs beside the broker. The caller frees. */
 struct error *embedded_locate(const char *data_dir, bool owner, char **ret_conninfo) ERROR_MUST_USE;
 
-/* pg_config --bindir, then /usr/lib/postgresql/N/bin (highest N ≥ 15), whichever has both initdb and
- * postgres. ERR_UNSUPPORTED names the package to install. The caller frees. */
-struct error *embedded_find_binaries(char **ret_bin_dir) ERROR_MUST_USE;
+/* Where both initdb and postgres are: `bin_dir` when it is not NULL, else pg_config --bindir, then
+ * /usr/lib/postgresql/N/bin (highest N ≥ 15; `version` alone when it is not NULL: "15"). ERR_UNSUPPORTED
+ * names the package to install. The caller frees. */
+struct error *embedded_find_binaries(const char *bin_dir, const char *version,
+                                     char **ret_bin_dir) ERROR_MUST_USE;
 
 #endif

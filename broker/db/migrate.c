@@ -134,8 +134,6 @@ static struct error *apply_missing(PGconn *conn, const struct migration *list, s
                                    size_t *applied)
 {
     for (size_t i = 0; i < count; i++) {
-        if (i && list[i].number <= list[i - 1].number)
-            return error_new(ERR_INTERNAL, "migration %04d is out of order", list[i].number);
         if (done[i])
             continue;
         TRY_DOING(apply(conn, &list[i]), "migration %04d_%s", list[i].number, list[i].name);
@@ -158,6 +156,10 @@ static struct error *take_lock(PGconn *conn)
 struct error *migrate(const char *owner_conninfo, const struct migration *list, size_t count,
                       size_t *ret_applied)
 {
+    for (size_t i = 1; i < count; i++) {
+        if (list[i].number <= list[i - 1].number)
+            return error_new(ERR_INTERNAL, "migration %04d is out of order", list[i].number);
+    }
     PGconn *conn;
     TRY(open_session(owner_conninfo, &conn));
     bool *done = xcalloc(count + 1, sizeof *done);
