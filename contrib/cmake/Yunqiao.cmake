@@ -13,6 +13,9 @@ if(YUNQIAO_SANITIZE)
   add_compile_options(-fsanitize=${YUNQIAO_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${YUNQIAO_SANITIZE})
 endif()
+if(YUNQIAO_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 include_directories(${CMAKE_SOURCE_DIR})
 
 # yunqiao_packages(NAME...): pkg-config modules, each once, as imported target PkgConfig::NAME (dashes and dots kept out).
