@@ -331,6 +331,88 @@ static void two_closings_at_once_are_one(void **state)
     }
 }
 
+/* One unit's resources change again and again, from January to March, at a pace of its own. */
+struct writer {
+    pthread_t thread;
+    char unit[8], system[8];
+    struct error *error;
+};
+
+struct step {
+    const struct writer *writer;
+    char resource[8];
+    int64_t micro; /* 0: ends */
+    moment when;
+};
+
+static struct error *write_step(struct db *db, void *context)
+{
+    const struct step *step = context;
+    const struct usage_subject subject = {
+        step->writer->unit, step->writer->system, "c1", "p1", step->resource, "instance"};
+    const struct item_quantity items[] = {{"1001", step->micro}, {"1002", 2 * step->micro}};
+    return step->micro ? usage_set(db, &subject, items, 2, step->when)
+                       : usage_end(db, subject.unit, subject.resource, step->when);
+}
+
+static void *write_usage(void *context)
+{
+    struct writer *writer = context;
+    struct db *db = NULL;
+    writer->error = db_connect(pg_conninfo(ledger.pg), &db);
+    for (int i = 0; i < 160 && !writer->error; i++) {
+        struct step step = {.writer = writer, .micro = (i % 5) * 1234567, .when = month_start(january)};
+        step.when += i / 4 * (2 * MOMENT_DAY + 3 * MOMENT_HOUR + 7);       /* up to the end of March */
+        (void)snprintf(step.resource, sizeof step.resource, "r%d", i % 4); /* fits */
+        writer->error = db_transaction(db, &db_scope_system, DB_READ_COMMITTED, write_step, &step);
+    }
+    db_close(db);
+    return NULL;
+}
+
+/* What all months up to March cost, rated from the intervals as they are now. */
+static struct error *rate_again(struct db *db, void *context)
+{
+    int64_t *total = context;
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct rate_interval *intervals;
+    size_t interval_count;
+    *total = 0;
+    TRY(usage_intervals(db, arena, NULL, MOMENT_MIN, month_end(march), &intervals, &interval_count));
+    for (struct month month = january; month_compare(month, march) <= 0; month = month_next(month)) {
+        struct rate_provider *providers;
+        struct rate_line *lines;
+        size_t provider_count, count;
+        TRY(bill_rates(db, arena, month, &providers, &provider_count));
+        TRY(rate_month(arena, intervals, interval_count, providers, provider_count, month, MOMENT_MAX, &lines,
+                       &count));
+        for (size_t i = 0; i < count; i++)
+            *total += lines[i].amount_fen;
+    }
+    return NULL;
+}
+
+static void use_that_arrives_while_closing_is_billed_once(void **state)
+{
+    struct writer writers[3] = {{.error = NULL}};
+    int64_t clean;
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(writers[i].unit, sizeof writers[i].unit, "u%d", i); /* fits */
+        (void)snprintf(writers[i].system, sizeof writers[i].system, "s%d", i);
+        assert_int_equal(pthread_create(&writers[i].thread, NULL, write_usage, &writers[i]), 0);
+    }
+    ledger_ok(close_at_end(january, NULL));
+    ledger_ok(close_at_end(february, NULL));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_join(writers[i].thread, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        ledger_ok(writers[i].error);
+    ledger_ok(close_at_end(march, NULL));
+    ledger_ok(db_transaction(ledger.db, &db_scope_system, DB_READ_COMMITTED, rate_again, &clean));
+    assert_true(clean > 0);
+    assert_int_equal(pg_number(ledger.pg, "SELECT sum(total_fen)::bigint FROM bill"), clean);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +429,7 @@ int main(void)
         cmocka_unit_test_setup(the_digest_can_be_computed_again, begin),
         cmocka_unit_test_setup(bills_are_seen_within_scope, begin),
         cmocka_unit_test_setup(two_closings_at_once_are_one, begin),
+        cmocka_unit_test_setup(use_that_arrives_while_closing_is_billed_once, begin),
     };
     return cmocka_run_group_tests(tests, open_ledger, close_ledger);
 }
