@@ -25,6 +25,7 @@
 
 #define INITDB_US (120 * MOMENT_SECOND)
 #define READY_US (300 * MOMENT_SECOND) /* crash recovery may replay a lot */
+#define LOG_MOST (16 << 20)            /* bytes of pg.log, at a start, that make it pg.log.1 */
 #define RESTART_FIRST_US (100 * 1000)
 #define RESTART_MOST_US (10 * MOMENT_SECOND)
 
@@ -125,6 +126,20 @@ static struct error *find_programs(struct cluster *cluster, const char *bin_dir)
     return embedded_find_binaries(bin_dir, *version ? version : NULL, &cluster->bin_dir);
 }
 
+/* Called before anything of this start writes to it; an adopted server goes on writing to the old file. */
+static struct error *turn_log(const struct cluster *cluster)
+{
+    struct stat status;
+    if (stat(cluster->log, &status) < 0 || status.st_size < LOG_MOST)
+        return NULL;
+    char *old = xasprintf("%s.1", cluster->log);
+    struct error *error = NULL;
+    if (rename(cluster->log, old) < 0)
+        error = error_new(ERR_IO, "could not rename %s: %s", cluster->log, strerror(errno));
+    free(old);
+    return error;
+}
+
 /* Folder, user and names; nothing runs yet. */
 static struct error *prepare(struct embedded *embedded, const char *data_dir,
                              const struct embedded_options *options)
@@ -148,6 +163,7 @@ static struct error *prepare(struct embedded *embedded, const char *data_dir,
     free(path);
     TRY(error);
     TRY(find_programs(cluster, options->bin_dir));
+    TRY(turn_log(cluster));
     return cluster_private_folder(cluster, cluster->socket);
 }
 

@@ -134,9 +134,15 @@ static void made_stopped_and_started_again(void **state)
         assert_true(status.st_uid != 0);
     embedded_stop(embedded);
     assert_true(process_is_gone(pid));
+    char *log = xasprintf("%s/pg.log", data_dir), *old = xasprintf("%s.1", log);
+    assert_int_equal(truncate(log, 16 << 20), 0); /* a long log is put aside at the start */
     embedded = start(data_dir);
     check(embedded_owner_conninfo(embedded), "SELECT n FROM kept", "7");
     embedded_stop(embedded);
+    assert_int_equal(stat(old, &status), 0);
+    assert_true(stat(log, &status) == 0 && status.st_size < 1 << 20);
+    free(log);
+    free(old);
 }
 
 static void one_broker_at_a_time(void **state)
