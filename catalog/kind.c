@@ -32,7 +32,7 @@ static const struct kind_member instance_members[] = {
      .required = true,
      .choices = architectures,
      .clause = "3.1.3"},
-    {.name = "image", .want = MEMBER_TEXT, .required = true, .max = 255, .clause = "3.2.1.1"},
+    {.name = "image", .want = MEMBER_TEXT, .required = true, .min = 1, .max = 255, .clause = "3.2.1.1"},
     {.name = "zone", .want = MEMBER_NAME, .required = true, .clause = "2.3.2"},
     {.name = "system_disk_gb",
      .want = MEMBER_INT,
@@ -191,9 +191,10 @@ static void check_value(struct error **errors, struct arena *arena, const struct
         return;
     case MEMBER_TEXT:
         if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value) ||
+            json_string_length(value) < (size_t)member->min ||
             json_string_length(value) > (size_t)member->max)
-            error_collect(errors, pointer, "must be text without NUL of at most %lld bytes",
-                          (long long)member->max);
+            error_collect(errors, pointer, "must be text without NUL of %lld to %lld bytes",
+                          (long long)member->min, (long long)member->max);
         return;
     }
 }
@@ -279,10 +280,10 @@ static json_t *member_json(const struct kind_member *member)
     json_put_text(json, "name", member->name);
     json_put_text(json, "type", types[member->want]);
     json_put_bool(json, "required", member->required);
-    if (member->want == MEMBER_INT)
+    if (member->want == MEMBER_INT || member->want == MEMBER_TEXT) { /* of a text: bytes */
         json_put_int(json, "minimum", member->min);
-    if (member->want == MEMBER_INT || member->want == MEMBER_TEXT)
         json_put_int(json, "maximum", member->max);
+    }
     if (member->step)
         json_put_int(json, "step", member->step);
     if (member->want == MEMBER_CHOICE) {

@@ -15,7 +15,7 @@ struct kind_member {
     enum member_want want;
     bool required;
     enum member_change change; /* by a resize */
-    int64_t min, max;          /* MEMBER_INT; max of MEMBER_TEXT in bytes */
+    int64_t min, max;          /* MEMBER_INT; of MEMBER_TEXT in bytes */
     int64_t step;              /* 0: 1 */
     int64_t fallback;          /* default of MEMBER_INT; 0: none */
     const char *const *choices;

@@ -67,7 +67,7 @@ static void every_violation_is_named(void **state)
     } cases[] = {
         {"instance", "{}", "/vcpu,/memory_gb,/architecture,/image,/zone"},
         {"instance",
-         "{\"vcpu\":17,\"memory_gb\":0,\"architecture\":\"MIPS\",\"image\":\"A\",\"zone\":7,\"extra/~\":1}",
+         "{\"vcpu\":17,\"memory_gb\":0,\"architecture\":\"MIPS\",\"image\":\"\",\"zone\":7,\"extra/~\":1}",
          "/extra~1~0,/vcpu,/memory_gb,/architecture,/image,/zone"},
         {"instance",
          "{\"vcpu\":1.5,\"memory_gb\":\"8\",\"architecture\":\"ARM\",\"image\":\"a\",\"zone\":\"b\",\"system_"
