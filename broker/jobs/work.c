@@ -1,12 +1,13 @@
 /* One leased job: its steps, its way back, its retries and its end; see job.h. The row is changed in memory
  * and written whole and fenced after every step, so a broker that dies repeats at most one step. */
+#include "broker/jobs/work.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "broker/base/log.h"
-#include "broker/jobs/work.h"
 
 #define WRITE_PAUSE_US 200000 /* between tries to write while the database is away */
 
