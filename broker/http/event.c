@@ -19,13 +19,14 @@ static const struct db_statement select_head = {
     "SELECT pg_snapshot_xmin(pg_current_snapshot())::text",
 };
 
-/* Below the oldest running transaction nothing can be added any more: the order is settled. */
+/* Below the oldest running transaction nothing can be added any more: the order is settled. ORDER BY names
+ * the table, for a bare tx would mean the text of the list above. */
 static const struct db_statement select_page = {
     "event_page",
     "SELECT tx::text, id, at, type, nullif(unit_id, ''), nullif(system_id, ''), nullif(cloud_id, ''), "
     "nullif(provider_id, ''), nullif(subject, ''), data FROM event "
     "WHERE (tx, id) > ($1::text::xid8, $2::bigint) AND tx < pg_snapshot_xmin(pg_current_snapshot()) "
-    "ORDER BY tx, id LIMIT $3",
+    "ORDER BY event.tx, event.id LIMIT $3",
 };
 
 static const struct db_statement select_there = {

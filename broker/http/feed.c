@@ -45,26 +45,29 @@ static bool sees(struct subscription *subscription, const struct outbox_event *e
     return seen;
 }
 
-/* Posts what the subscription may see of the page, in one text. */
-static void show(struct feed *feed, struct subscription *subscription, const struct outbox_page *page)
+/* Posts what the subscription may see of the page, in one text. One that is `behind` gets only what fits, and
+ * the rest at a later look; a live one for which it does not fit is too slow, and is cut. */
+static void show(struct feed *feed, struct subscription *subscription, const struct outbox_page *page,
+                 bool behind)
 {
     size_t most = feed->server->settings.limits.event_queue;
-    struct buf text BUF_AUTO = BUF_INIT(most);
+    size_t pending = __atomic_load_n(&subscription->pending, __ATOMIC_RELAXED);
+    struct buf text BUF_AUTO = BUF_INIT(pending < most ? most - pending : 0);
     for (size_t i = 0; i < page->count; i++) {
         const struct outbox_event *event = &page->events[i];
         if (!place_after(event->place, subscription->place))
             continue;
-        subscription->place = event->place;
-        if (sees(subscription, event))
+        bool seen = sees(subscription, event);
+        if (seen && behind && text.length && text.length + event->length > text.cap)
+            break;
+        if (seen)
             buf_append(&text, event->text, event->length);
+        subscription->place = event->place;
     }
-    size_t pending = __atomic_load_n(&subscription->pending, __ATOMIC_RELAXED);
-    if (buf_overflowed(&text) || pending + text.length > most) {
+    if (buf_overflowed(&text)) {
         event_post(subscription, NULL, 0, true);
         __atomic_store_n(&subscription->closed, true, __ATOMIC_RELEASE);
-        return;
-    }
-    if (text.length) {
+    } else if (text.length) {
         char *bytes = text.data;
         size_t length = text.length;
         text.data = NULL;
@@ -120,10 +123,11 @@ static struct error *catch_up(struct feed *feed, struct subscription *one, bool 
     struct outbox_page page;
     TRY(outbox_read(feed->db, arena, one->place, PAGE, &page));
     if (page.count) {
-        show(feed, one, &page);
+        show(feed, one, &page, true);
         *ret_more = true;
     }
-    if (page.count < PAGE && place_after(feed->at, one->place))
+    bool all = !page.count || !place_after(page.events[page.count - 1].place, one->place);
+    if (all && page.count < PAGE && place_after(feed->at, one->place))
         one->place = feed->at;
     return NULL;
 }
@@ -140,7 +144,7 @@ static struct error *look(struct feed *feed, bool *ret_more)
         return NULL;
     for (struct subscription *one = feed->list; one; one = one->next)
         if (!place_after(feed->at, one->place))
-            show(feed, one, &page);
+            show(feed, one, &page, false);
     feed->at = page.events[page.count - 1].place;
     *ret_more = *ret_more || page.count == PAGE;
     return NULL;

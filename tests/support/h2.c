@@ -323,6 +323,11 @@ const struct h2_reply *h2_wait(struct h2_client *client, int32_t stream)
     return reply;
 }
 
+const struct h2_reply *h2_peek(struct h2_client *client, int32_t stream)
+{
+    return reply_of(client, stream);
+}
+
 bool h2_wait_text(struct h2_client *client, int32_t stream, const char *text)
 {
     struct h2_reply *reply = reply_of(client, stream);

@@ -75,6 +75,11 @@ void fixture_start(void)
     ok(auth_refresh(fixture.auth, fixture.db, now()));
 }
 
+void fixture_refresh(void)
+{
+    ok(auth_refresh(fixture.auth, fixture.db, now()));
+}
+
 void fixture_serve(struct server_settings settings)
 {
     settings.auth = fixture.auth;

@@ -25,6 +25,8 @@ void fixture_start(void);
 void fixture_serve(struct server_settings settings);
 void fixture_stop(void);
 
+/* Reads changed principals and tokens. */
+void fixture_refresh(void);
 /* Takes or gives back the advisory lock 4711 in a session of its own. */
 void fixture_hold_lock(struct db *db, bool held);
 /* Waits until the query gives at least this number; fails the test after 20 s. */
