@@ -14,14 +14,19 @@ struct error *job_add(struct db *db, const char *type, const char *unit, const c
                                             " INSERT INTO job (id, type, unit_id, key, args, run_at)"
                                             " SELECT $1, $2, $3, $4, coalesce($5::jsonb, '{}'), "
                                             "clock_timestamp() + $6::bigint * interval '1 microsecond'"
-                                            " FROM told"};
+                                            " FROM told ON CONFLICT (key)"
+                                            " WHERE key IS NOT NULL AND state IN ('queued', 'running', 'parked')"
+                                            " DO NOTHING"};
     char id[ID_TEXT];
+    int64_t added;
     id_new(id);
     TRY_DOING(db_run(db, &add,
                      DB_VALUES(db_text(id), db_text(type), db_text(unit), db_text(key), db_json(args),
                                db_int(after_us > 0 ? after_us : 0)),
-                     NULL),
+                     &added),
               "could not add a job \"%s\"", type);
+    if (!added) /* told without failing a statement, so that the caller's transaction may go on */
+        return error_new(ERR_EXISTS, "a job \"%s\" with key \"%s\" is unfinished", type, key);
     memcpy(ret_id, id, ID_TEXT);
     return NULL;
 }
