@@ -86,6 +86,16 @@ struct error *volume_create(struct driver_session *session, const struct driver_
     return NULL;
 }
 
+/* A partition that has just booted gets its RMC connection a while later, and a running one without it cannot
+ * be changed: ERR_BUSY, for trying again is what helps. */
+static struct error *mind_rmc(struct error *error, const struct partition *partition)
+{
+    if (error && error_code(error) == ERR_CONFLICT && partition->active && !partition->rmc)
+        return error_recode(error, ERR_BUSY, "the RMC connection of partition %s is not up (yet)",
+                            partition->name);
+    return error;
+}
+
 struct error *volume_attach(struct driver_session *session, const struct driver_call *call,
                             const struct driver_key *volume, const struct driver_key *instance)
 {
@@ -107,7 +117,7 @@ struct error *volume_attach(struct driver_session *session, const struct driver_
                 break;
             }
         }
-    return mapping_attach(session, call, &unit, partition.system, partition.id);
+    return mind_rmc(mapping_attach(session, call, &unit, partition.system, partition.id), &partition);
 }
 
 struct error *volume_detach(struct driver_session *session, const struct driver_call *call,
@@ -125,7 +135,8 @@ struct error *volume_detach(struct driver_session *session, const struct driver_
     if (error)
         return error;
     TRY(hmc_progress(session->hmc, call, 40, "detaching"));
-    return mapping_detach(session, call, &storage, partition.system, partition.id, unit.udid);
+    return mind_rmc(mapping_detach(session, call, &storage, partition.system, partition.id, unit.udid),
+                    &partition);
 }
 
 struct error *volume_resize(struct driver_session *session, const struct driver_call *call,

@@ -78,7 +78,7 @@ static void test_attach_and_detach_running(void **state)
         fixture->sim, "/__set",
         arena_printf(fixture->call.arena, "{\"partition\": \"%s\", \"rmc\": \"inactive\"}", instance.name));
     assert_error(driver->volume_attach(fixture->session, &fixture->call, &volume_key, &instance_key),
-                 ERR_CONFLICT, "HSCL2957");
+                 ERR_BUSY, "HSCL2957");
     assert_int_equal(mapped(fixture), 0);
 }
 
