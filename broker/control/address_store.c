@@ -2,9 +2,9 @@
  * chosen, so two orders never get the same one; the primary key of address_lease says so once more. */
 #include "broker/control/resource.h"
 
-static const struct db_statement lock_pool = {"address_pool",
-                                              "SELECT CASE $3::int WHEN 4 THEN pool_v4 ELSE pool_v6 END FROM zone "
-                                              "WHERE cloud_id = $1 AND id = $2 FOR UPDATE"};
+static const struct db_statement lock_pool = {
+    "address_pool", "SELECT CASE $3::int WHEN 4 THEN pool_v4 ELSE pool_v6 END FROM zone "
+                    "WHERE cloud_id = $1 AND id = $2 FOR UPDATE"};
 /* The first host after the gateway, or the successor of a leased address, that is free and inside the pool.
  */
 static const struct db_statement take = {

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "broker/control/refusal.h"
+
 const struct db_statement cloud_select_one = {"cloud_select_one",
                                               "SELECT id, version, body FROM cloud_view WHERE id = $1"};
 const struct db_statement cloud_select_list = {
@@ -37,7 +39,7 @@ struct error *cloud_insert(struct db *db, const struct cloud_new *cloud, moment 
                                  DB_VALUES(db_text(cloud->id), db_text(cloud->name), db_text(cloud->kind),
                                            db_text(cloud->provider), db_moment(now)),
                                  NULL);
-    return error_wrap(error, "could not register cloud \"%s\"", cloud->id);
+    return refusal_of_insert(error, "cloud", cloud->id, "/provider", "provider");
 }
 
 struct error *cloud_version(struct db *db, const char *id, int64_t *ret_version)
@@ -61,7 +63,7 @@ struct error *site_insert(struct db *db, const char *cloud, const struct site_ne
     struct error *error =
         db_run(db, &insert_site,
                DB_VALUES(db_text(cloud), db_text(site->id), db_text(site->name), db_moment(now)), NULL);
-    return error_wrap(error, "could not add site \"%s\" to cloud \"%s\"", site->id, cloud);
+    return refusal_of_insert(error, "site", site->id, "", "cloud");
 }
 
 static struct error *check_endpoint(struct db *db, const char *cloud, const struct zone_new *zone)
@@ -91,5 +93,5 @@ struct error *zone_insert(struct db *db, const char *cloud, const struct zone_ne
                          db_text(zone->endpoint), db_text(zone->network), db_text(zone->pool_v4),
                          db_text(zone->pool_v6), db_moment(now)),
                NULL);
-    return error_wrap(error, "could not add zone \"%s\" to cloud \"%s\"", zone->id, cloud);
+    return refusal_of_insert(error, "zone", zone->id, "/site", "site of this cloud");
 }

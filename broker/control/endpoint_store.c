@@ -2,6 +2,7 @@
 #include "broker/control/endpoint.h"
 
 #include "broker/base/json.h"
+#include "broker/control/refusal.h"
 
 const struct db_statement endpoint_select_one = {
     "endpoint_select_one", "SELECT id, version, body, cloud_id FROM endpoint_view WHERE id = $1"};
@@ -43,7 +44,7 @@ struct error *endpoint_insert(struct db *db, const struct endpoint_new *e, momen
                          db_text(e->fingerprint), db_json(e->options), db_int(e->timeout_ms * 1000),
                          db_bool(e->enabled), db_bool(e->enclave), db_moment(now)),
                NULL);
-    return error_wrap(error, "could not register endpoint \"%s\"", e->id);
+    return refusal_of_insert(error, "endpoint", e->id, "/site", "site of that cloud");
 }
 
 struct error *endpoint_update(struct db *db, const struct endpoint_new *e, moment now)

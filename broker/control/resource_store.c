@@ -130,9 +130,11 @@ struct error *resource_insert(struct db *db, const struct resource *r, moment no
                          db_text(r->kind), db_text(r->name), db_text(r->power), db_json(r->spec),
                          db_text(r->attached_to), db_text(r->operation), db_text(r->address), db_moment(now)),
                NULL);
-    if (error && error_code(error) == ERR_EXISTS)
-        return error_recode(error, ERR_EXISTS, "system \"%s\" has a%s %s named \"%s\" already", r->system,
-                            strchr("aeiou", *r->kind) ? "n" : "", r->kind, r->name);
+    if (error && error_code(error) == ERR_EXISTS) {
+        error_free(error);
+        return error_new(ERR_EXISTS, "system \"%s\" has a%s %s named \"%s\" already", r->system,
+                         strchr("aeiou", *r->kind) ? "n" : "", r->kind, r->name);
+    }
     return error;
 }
 

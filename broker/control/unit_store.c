@@ -1,6 +1,8 @@
 /* SQL of units and systems; see unit.h. */
 #include "broker/control/unit.h"
 
+#include "broker/control/refusal.h"
+
 const struct db_statement unit_select_one = {"unit_select_one",
                                              "SELECT id, version, body FROM unit_view WHERE id = $1"};
 const struct db_statement unit_select_list = {
@@ -28,7 +30,7 @@ struct error *unit_insert(struct db *db, const struct unit_new *unit, moment now
     struct error *error =
         db_run(db, &insert_unit,
                DB_VALUES(db_text(unit->id), db_text(unit->name), db_text(unit->kind), db_moment(now)), NULL);
-    return error_wrap(error, "could not register unit \"%s\"", unit->id);
+    return refusal_of_insert(error, "unit", unit->id, "", "unit");
 }
 
 struct error *unit_version(struct db *db, const char *id, int64_t *ret_version)
@@ -52,5 +54,5 @@ struct error *system_insert(struct db *db, const char *unit, const struct system
                                  DB_VALUES(db_text(unit), db_text(system->id), db_text(system->name),
                                            db_bool(system->insurance), db_moment(now)),
                                  NULL);
-    return error_wrap(error, "could not register system \"%s\"", system->id);
+    return refusal_of_insert(error, "system", system->id, "", "unit");
 }

@@ -5,8 +5,9 @@
 
 #include "broker/http/http.h"
 
-/* A page: {"NOUN": […], "next_page_token"?}, NOUN being the last segment of the path: "clouds". The statement's $1 is the cursor (a key, '' from the start), $2
- * the most rows; `filters` follow from $3. Rows come in the order of their key. */
+/* A page: {"NOUN": […], "next_page_token"?}, NOUN being the last segment of the path: "clouds". The
+ * statement's $1 is the cursor (a key, '' from the start), $2 the most rows; `filters` follow from $3. Rows
+ * come in the order of their key. */
 struct error *view_list(struct http_call *call, const struct db_statement *statement,
                         const struct db_value *filters, size_t count,
                         struct http_answer *ret_answer) ERROR_MUST_USE;

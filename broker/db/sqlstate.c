@@ -14,7 +14,7 @@ enum error_code db_code_of(const char *sqlstate)
         {"23P01", ERR_EXISTS},        {"23503", ERR_CONFLICT},      {"23514", ERR_CONFLICT},
         {"57014", ERR_TIMEOUT},       {"55P03", ERR_BUSY},          {"08", ERR_UNAVAILABLE},
         {"57P0", ERR_UNAVAILABLE},    {"53", ERR_UNAVAILABLE},      {"25006", ERR_UNAVAILABLE},
-        {"25P03", ERR_UNAVAILABLE},   {"42501", ERR_DENIED},
+        {"25P03", ERR_UNAVAILABLE},   {"42501", ERR_INTERNAL},
     };
     for (size_t i = 0; sqlstate && i < sizeof table / sizeof *table; i++) {
         if (strncmp(sqlstate, table[i].prefix, strlen(table[i].prefix)) == 0)

@@ -9,18 +9,22 @@
 struct error *job_add(struct db *db, const char *type, const char *unit, const char *key, const json_t *args,
                       int64_t after_us, char ret_id[37])
 {
-    static const struct db_statement add = {"job_add",
-                                            "WITH told AS (SELECT pg_notify('job_ready', ''))"
-                                            " INSERT INTO job (id, type, unit_id, key, args, run_at)"
-                                            " SELECT $1, $2, $3, $4, coalesce($5::jsonb, '{}'), "
-                                            "clock_timestamp() + $6::bigint * interval '1 microsecond'"
-                                            " FROM told ON CONFLICT (key)"
-                                            " WHERE key IS NOT NULL AND state IN ('queued', 'running', 'parked')"
-                                            " DO NOTHING"};
+#define INSERT_JOB                                                                                     \
+    "WITH told AS (SELECT pg_notify('job_ready', '')) INSERT INTO job (id, type, unit_id, key, args, " \
+    "run_at)"                                                                                          \
+    " SELECT $1, $2, $3, $4, coalesce($5::jsonb, '{}'), clock_timestamp() + $6::bigint * interval '1 " \
+    "microsecond'"                                                                                     \
+    " FROM told"
+    static const struct db_statement add = {"job_add", INSERT_JOB};
+    /* Needs a scope that sees the row: the database compares it with those that are there. */
+    static const struct db_statement add_keyed = {
+        "job_add_keyed",
+        INSERT_JOB " ON CONFLICT (key) WHERE key IS NOT NULL AND state IN ('queued', 'running', 'parked')"
+                   " DO NOTHING"};
     char id[ID_TEXT];
     int64_t added;
     id_new(id);
-    TRY_DOING(db_run(db, &add,
+    TRY_DOING(db_run(db, key ? &add_keyed : &add,
                      DB_VALUES(db_text(id), db_text(type), db_text(unit), db_text(key), db_json(args),
                                db_int(after_us > 0 ? after_us : 0)),
                      &added),

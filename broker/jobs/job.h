@@ -63,7 +63,7 @@ struct job_type {
 };
 
 /* In the caller's transaction. Runs `after_us` from now. `key`: at most one unfinished job with this key,
- * else ERR_EXISTS, which spoils the transaction unless it is in a savepoint; NULL: none. `args` NULL: {}.
+ * else ERR_EXISTS, and the transaction may go on; NULL: none. `args` NULL: {}.
  * ret_id gets 37 bytes. */
 struct error *job_add(struct db *db, const char *type, const char *unit, const char *key, const json_t *args,
                       int64_t after_us, char ret_id[37]) ERROR_MUST_USE;

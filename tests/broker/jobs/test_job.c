@@ -318,18 +318,24 @@ static void cancelling_undoes(void **state)
     job_runner_stop(runner, MOMENT_SECOND);
 }
 
+/* The refusal fails no statement: what follows in the transaction still works. */
+static struct error *add_again(struct db *own, void *context)
+{
+    char other[37];
+    struct error *error = job_add(own, "in_order", NULL, "sync:kvm-1", NULL, 0, context);
+    assert_null(job_add(own, "in_order", NULL, NULL, NULL, 0, other));
+    return error;
+}
+
 static void keys_are_unique(void **state)
 {
     (void)state;
     char first[37], second[37];
     jobs_add(db, "in_order", "sync:kvm-1", NULL, first);
-    struct error *error = NULL;
-    {
-        struct db *own;
-        assert_null(db_connect(pg_conninfo(pg), &own));
-        error = job_add(own, "in_order", NULL, "sync:kvm-1", NULL, 0, second);
-        db_close(own);
-    }
+    struct db *own;
+    assert_null(db_connect(pg_conninfo(pg), &own));
+    struct error *error = db_transaction(own, &db_scope_system, DB_READ_COMMITTED, add_again, second);
+    db_close(own);
     assert_int_equal(error_code(error), ERR_EXISTS);
     error_free(error);
     struct job_runner *runner = start(1);
