@@ -1,4 +1,6 @@
 /* See fixture.h. */
+#include "tests/broker/http/fixture.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +12,6 @@
 #include <cmocka.h>
 
 #include "broker/auth/principal_store.h"
-#include "tests/broker/http/fixture.h"
 
 struct fixture fixture;
 

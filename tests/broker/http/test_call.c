@@ -25,6 +25,8 @@ static struct error *make(struct http_call *call, struct http_answer *ret_answer
         struct db_rows *rows DB_ROWS_AUTO = NULL;
         TRY(db_query(call->db, &wait_lock, DB_NO_VALUES, &rows));
     }
+    if (json_is_true(json_object_get(call->body, "check")) && !principal_sees_unit(call->principal, unit))
+        return error_new(ERR_DENIED, "that unit is not yours");
     TRY(db_run(call->db, &insert_thing, DB_VALUES(db_text(unit), db_text(name)), NULL));
     if (json_is_true(json_object_get(call->body, "fail")))
         return error_new(ERR_CONFLICT, "told to fail");
@@ -215,13 +217,18 @@ static void test_scope_and_audit(void **state)
         count_of("SELECT count(*) FROM audit WHERE principal = 'bob' AND status = 404 AND path = "
                  "'/v1/things/s' AND action = 'orders:read'"),
         1);
-    /* Writing into another unit: row-level security refuses, nothing changes. */
-    assert_int_equal(
-        h2_wait(client, post(client, fixture.bob, "k5", "{\"unit\":\"u1\",\"name\":\"x\"}"))->status, 403);
-    assert_int_equal(count_of("SELECT count(*) FROM thing WHERE name = 'x'"), 0);
+    /* Writing into another unit, refused by the handler: audited. */
+    static const char checked[] = "{\"unit\":\"u1\",\"name\":\"x\",\"check\":true}";
+    assert_int_equal(h2_wait(client, post(client, fixture.bob, "k5", checked))->status, 403);
     assert_int_equal(
         count_of("SELECT count(*) FROM audit WHERE principal = 'bob' AND status = 403 AND method = 'POST'"),
         1);
+    /* By a handler that forgot to ask: row-level security refuses, nothing changes, nothing is told. */
+    const struct h2_reply *reply =
+        h2_wait(client, post(client, fixture.bob, "k6", "{\"unit\":\"u1\",\"name\":\"x\"}"));
+    assert_int_equal(reply->status, 500);
+    assert_null(strstr(reply->body, "thing"));
+    assert_int_equal(count_of("SELECT count(*) FROM thing WHERE name = 'x'"), 0);
     h2_close(client);
 }
 
