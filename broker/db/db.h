@@ -7,8 +7,8 @@
  * while idle (the server was restarted) is opened again without anybody noticing. SQLSTATEs map to codes in
  * one place, sqlstate.c: 40001 and 40P01 ERR_SERIALIZATION, 23505 and 23P01 ERR_EXISTS, 23503 and 23514
  * ERR_CONFLICT (with the constraint's name in the message), 57014 ERR_TIMEOUT, 55P03 (lock_timeout) ERR_BUSY,
- * class 08, 57P0x, 53xxx, 25P03 and 25006 ERR_UNAVAILABLE, everything else, a denied table or row too,
- * ERR_INTERNAL.
+ * class 08, 57P0x, 53xxx, 25P03 and 25006 ERR_UNAVAILABLE, 42501 ERR_DENIED (what
+ * exactly is logged, not told), everything else ERR_INTERNAL.
  *
  * Sessions run in UTC with statement_timeout 60s, lock_timeout 10s and idle_in_transaction_session_timeout
  * 60s, each unless the conninfo (options='-c …') or the role sets its own. Outside db_transaction no scope is

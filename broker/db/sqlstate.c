@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "broker/base/buf.h"
+#include "broker/base/log.h"
 #include "broker/db/session.h"
 
 enum error_code db_code_of(const char *sqlstate)
@@ -14,7 +15,7 @@ enum error_code db_code_of(const char *sqlstate)
         {"23P01", ERR_EXISTS},        {"23503", ERR_CONFLICT},      {"23514", ERR_CONFLICT},
         {"57014", ERR_TIMEOUT},       {"55P03", ERR_BUSY},          {"08", ERR_UNAVAILABLE},
         {"57P0", ERR_UNAVAILABLE},    {"53", ERR_UNAVAILABLE},      {"25006", ERR_UNAVAILABLE},
-        {"25P03", ERR_UNAVAILABLE},   {"42501", ERR_INTERNAL},
+        {"25P03", ERR_UNAVAILABLE},   {"42501", ERR_DENIED},
     };
     for (size_t i = 0; sqlstate && i < sizeof table / sizeof *table; i++) {
         if (strncmp(sqlstate, table[i].prefix, strlen(table[i].prefix)) == 0)
@@ -34,6 +35,10 @@ struct error *db_error(struct db *db, const PGresult *result, const struct db_st
     enum error_code code = db_code_of(sqlstate);
     if (code == ERR_SERIALIZATION)
         db->serialization = true;
+    if (code == ERR_DENIED) { /* names of tables and policies are not for a caller */
+        log_warning("db.denied", LOG_TEXT("statement", name), LOG_TEXT("why", message));
+        return error_new(code, "it lies outside the caller's scope");
+    }
     if (constraint && (code == ERR_EXISTS || code == ERR_CONFLICT))
         return error_new(code, "%s: %s (constraint %s)", name, message, constraint);
     return error_new(code, "%s: %s (SQLSTATE %s)", name, message ? message : "no message", sqlstate);

@@ -142,7 +142,7 @@ static void sqlstates_become_codes(void **state)
     assert_fails(db_run(db, &refer, DB_VALUES(db_int(77)), NULL), ERR_CONFLICT);
     assert_fails(db_query(db, &wrong, DB_NO_VALUES, &rows), ERR_INTERNAL);
     assert_fails(db_query(db, &wrong, DB_NO_VALUES, &rows), ERR_INTERNAL);
-    assert_fails(db_run(db, &forbidden, DB_NO_VALUES, NULL), ERR_INTERNAL);
+    assert_fails(db_run(db, &forbidden, DB_NO_VALUES, NULL), ERR_DENIED);
     assert_good(db_run(db, &impatient, DB_NO_VALUES, NULL));
     assert_fails(db_run(db, &sleepy, DB_NO_VALUES, NULL), ERR_TIMEOUT);
     assert_good(db_run(db, &patient, DB_NO_VALUES, NULL));

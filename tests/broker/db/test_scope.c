@@ -116,11 +116,11 @@ static void writes_are_checked_too(void **state)
     const struct db_scope first = {.units = "u1"}, second = {.units = "u2"};
     char id[] = "e";
     struct error *error = db_transaction(db, &first, DB_READ_COMMITTED, write_one, id);
-    assert_int_equal(error_code(error), ERR_INTERNAL);
+    assert_int_equal(error_code(error), ERR_DENIED);
     error_free(error);
     int64_t changed = -1; /* the deletion sees none of u1; moving its own row to u1 is refused */
     error = db_transaction(db, &second, DB_READ_COMMITTED, write_others, &changed);
-    assert_int_equal(error_code(error), ERR_INTERNAL);
+    assert_int_equal(error_code(error), ERR_DENIED);
     error_free(error);
     assert_true(changed == 0);
     assert_true(pg_number(pg, "SELECT count(*) FROM thing") == 4);
