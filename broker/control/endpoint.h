@@ -30,9 +30,12 @@ struct error *endpoint_load(struct db *db, struct arena *arena, const char *id,
 /* Ids of all enabled endpoints whose last whole inventory is older than `before`, or was never. */
 struct error *endpoint_list_due(struct db *db, struct arena *arena, moment before, const char ***ret_ids,
                                 size_t *ret_count) ERROR_MUST_USE;
-/* After an inventory (error NULL) or a failed one. */
-struct error *endpoint_synced(struct db *db, const char *id, const json_t *about, const char *failure,
+/* After a whole inventory: what the manager is, and which architectures its hosts have (bits of enum
+ * driver_architecture). */
+struct error *endpoint_synced(struct db *db, const char *id, const json_t *about, unsigned architectures,
                               moment now) ERROR_MUST_USE;
+/* After one that failed: what was known stays, and why it failed is told. */
+struct error *endpoint_not_synced(struct db *db, const char *id, const char *failure) ERROR_MUST_USE;
 
 extern const struct db_statement endpoint_select_one, endpoint_select_list;
 

@@ -32,8 +32,9 @@ static const struct db_statement select_due = {
     "SELECT id FROM endpoint WHERE enabled AND (synced_at IS NULL OR synced_at < $1) ORDER BY id"};
 static const struct db_statement update_synced = {
     "endpoint_synced",
-    "UPDATE endpoint SET synced_at = CASE WHEN $3::text IS NULL THEN $4 ELSE synced_at END,"
-    " about = coalesce($2, about), sync_error = $3 WHERE id = $1"};
+    "UPDATE endpoint SET synced_at = $4, about = $2, architectures = $3, sync_error = NULL WHERE id = $1"};
+static const struct db_statement update_not_synced = {"endpoint_not_synced",
+                                                      "UPDATE endpoint SET sync_error = $2 WHERE id = $1"};
 
 struct error *endpoint_insert(struct db *db, const struct endpoint_new *e, moment now)
 {
@@ -94,9 +95,14 @@ struct error *endpoint_list_due(struct db *db, struct arena *arena, moment befor
     return NULL;
 }
 
-struct error *endpoint_synced(struct db *db, const char *id, const json_t *about, const char *failure,
+struct error *endpoint_synced(struct db *db, const char *id, const json_t *about, unsigned architectures,
                               moment now)
 {
     return db_run(db, &update_synced,
-                  DB_VALUES(db_text(id), db_json(about), db_text(failure), db_moment(now)), NULL);
+                  DB_VALUES(db_text(id), db_json(about), db_int(architectures), db_moment(now)), NULL);
+}
+
+struct error *endpoint_not_synced(struct db *db, const char *id, const char *failure)
+{
+    return db_run(db, &update_not_synced, DB_VALUES(db_text(id), db_text(failure)), NULL);
 }

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "drivers/driver.h"
+
 bool placement_needs_endpoint(const char *kind)
 {
     return !strcmp(kind, "instance") || !strcmp(kind, "volume");
@@ -63,6 +65,18 @@ static void check_zone(const struct placement_wish *wish, const struct placement
                       "Internet addresses and bandwidth are rented in an internet zone (procurement 2.3.2)");
 }
 
+static unsigned architecture_bit(const char *name)
+{
+    static const struct {
+        const char *name;
+        unsigned bit;
+    } table[] = {{"x86", DRIVER_X86}, {"ARM", DRIVER_ARM}, {"C86", DRIVER_C86}, {"POWER", DRIVER_POWER}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(table[i].name, name))
+            return table[i].bit;
+    return 0;
+}
+
 static void check_endpoint(const struct placement_wish *wish, const struct placement_facts *facts,
                            const char *pointer, struct error **errors)
 {
@@ -79,6 +93,9 @@ static void check_endpoint(const struct placement_wish *wish, const struct place
         return;
     if (!facts->image_known)
         error_collect(errors, pointer, "zone \"%s\" has no image \"%s\"", wish->zone, wish->image);
+    if (facts->architectures && !(facts->architectures & architecture_bit(wish->architecture)))
+        error_collect(errors, pointer, "zone \"%s\" has no host of architecture %s", wish->zone,
+                      wish->architecture);
     if (facts->image_architecture && strcmp(facts->image_architecture, wish->architecture))
         error_collect(errors, pointer, "image \"%s\" is for %s, not for %s", wish->image,
                       facts->image_architecture, wish->architecture);

@@ -15,6 +15,7 @@ struct placement_facts {
     const char *zone_kind; /* NULL: the cloud has no such zone */
     const char *endpoint, *network;
     bool endpoint_enabled;
+    unsigned architectures; /* of its hosts, bits of enum driver_architecture; 0: not known yet */
     bool image_known;
     const char *image_architecture;
     int64_t image_size_gb;

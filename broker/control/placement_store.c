@@ -5,7 +5,8 @@ static const struct db_statement select_facts = {
     "placement_facts",
     "SELECT u.kind, u.state, s.insurance, c.kind, c.state, c.state_reason, c.provider_id, z.kind, "
     "z.endpoint_id, z.network,"
-    " coalesce(e.enabled, false), i.name IS NOT NULL, i.architecture, coalesce(i.size_gb, 0)"
+    " coalesce(e.enabled, false), i.name IS NOT NULL, i.architecture, coalesce(i.size_gb, 0), "
+    "coalesce(e.architectures, 0)"
     " FROM unit u JOIN system s ON s.unit_id = u.id AND s.id = $2 CROSS JOIN cloud c"
     " LEFT JOIN zone z ON z.cloud_id = c.id AND z.id = $4"
     " LEFT JOIN endpoint e ON e.id = z.endpoint_id"
@@ -40,6 +41,7 @@ struct error *placement_load(struct db *db, struct arena *arena, const char *uni
         .image_known = db_get_bool(rows, 0, 11),
         .image_architecture = db_get_text(rows, 0, 12),
         .image_size_gb = db_get_int(rows, 0, 13),
+        .architectures = (unsigned)db_get_int(rows, 0, 14),
     };
     return NULL;
 }

@@ -58,7 +58,7 @@ static struct error *record_body(struct db *db, void *context)
     json_put_text(about, "product", taking->about.product);
     json_put_text(about, "identity", taking->about.identity);
     TRY(sync_record(db, arena, &taking->report, now));
-    return endpoint_synced(db, taking->endpoint.id, about, NULL, now);
+    return endpoint_synced(db, taking->endpoint.id, about, taking->capacity.architectures, now);
 }
 
 static struct error *take(struct job *job)
@@ -86,7 +86,7 @@ static struct error *take(struct job *job)
 static struct error *failed(struct db *db, struct job *job, const struct error *error)
 {
     const char *endpoint = json_string_value(json_object_get(job->args, "endpoint"));
-    return endpoint_synced(db, endpoint, NULL, error_message(error), clock_now(job->clock));
+    return endpoint_not_synced(db, endpoint, error_message(error));
 }
 
 static const struct job_step steps[] = {{"take", take, NULL}};

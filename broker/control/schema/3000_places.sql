@@ -43,6 +43,7 @@ CREATE TABLE endpoint (
     synced_at   timestamptz,                    -- the last whole inventory
     sync_error  text,                           -- why the last try failed; NULL: it did not
     about       jsonb,
+    architectures bigint NOT NULL DEFAULT 0,    -- bits of enum driver_architecture; 0: never reported
     FOREIGN KEY (cloud_id, site_id) REFERENCES site (cloud_id, id)
 );
 CREATE INDEX endpoint_by_cloud ON endpoint (cloud_id);
