@@ -111,7 +111,8 @@ static struct error *start_work(struct daemon *daemon)
                                                .workers = (unsigned)settings->job_workers,
                                                .context = &daemon->services,
                                                .clock = daemon->clock};
-    TRY(job_runner_start(&runner, &daemon->runner));
+    if (settings->job_workers)
+        TRY(job_runner_start(&runner, &daemon->runner));
     daemon->maintenance_settings.conninfo = daemon->conninfo;
     daemon->maintenance_settings.auth = daemon->auth;
     daemon->maintenance_settings.clock = daemon->clock;

@@ -97,10 +97,11 @@ static const struct config_option options[] = {
      .type = CONFIG_INT,
      .offset = AT(job_workers),
      .fallback = "8",
-     .min = 1,
      .max = 256,
      .argument = "N",
-     .help = "Threads that run jobs: calls to providers, inventories."},
+     .help = "Threads that run jobs: calls to providers, inventories. 0: none here; jobs wait for another "
+             "broker on "
+             "the same database."},
     {.name = "log_level",
      .type = CONFIG_TEXT,
      .offset = AT(log_level),
