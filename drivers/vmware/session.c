@@ -72,10 +72,23 @@ static struct error *read_answer(struct driver_session *session, const struct ht
     return NULL;
 }
 
+/* How long the peer may take beyond a round trip, and whether a cancelled call ends the wait at once. */
+struct patience {
+    int64_t wait_us;
+    bool cut;
+};
+
+static bool keep_going(void *context)
+{
+    const struct driver_call *call = context;
+    return !call->progress || call->progress(call->context, 0, "waiting");
+}
+
 static struct error *send_once(struct driver_session *session, const struct driver_call *call,
-                               const struct xml_request *request, int64_t wait_us,
+                               const struct xml_request *request, struct patience patience,
                                struct session_answer *ret_answer)
 {
+    struct driver_call asked = *call;
     const char *headers[4] = {"Content-Type: text/xml; charset=utf-8", session->soap_action};
     size_t count = 2;
     if (session->cookie)
@@ -89,7 +102,9 @@ static struct error *send_once(struct driver_session *session, const struct driv
         .body_length = (size_t)xmlBufferLength(request->buffer),
         .limit = SESSION_ANSWER_MAX,
         .deadline_us = call->deadline_us,
-        .timeout_us = wait_us ? session->timeout_us + wait_us : 0,
+        .timeout_us = patience.wait_us ? session->timeout_us + patience.wait_us : 0,
+        .keep_going = patience.cut ? keep_going : NULL,
+        .context = &asked,
     };
     struct https_answer answer;
     session->fault = FAULT_NONE;
@@ -111,17 +126,30 @@ static struct error *send_once(struct driver_session *session, const struct driv
     return NULL;
 }
 
-struct error *session_call(struct driver_session *session, const struct driver_call *call,
-                           struct xml_request *request, int64_t wait_us, struct session_answer *ret_answer)
+static struct error *call_patiently(struct driver_session *session, const struct driver_call *call,
+                                    struct xml_request *request, struct patience patience,
+                                    struct session_answer *ret_answer)
 {
     TRY(xml_request_end(request));
-    struct error *error = send_once(session, call, request, wait_us, ret_answer);
+    struct error *error = send_once(session, call, request, patience, ret_answer);
     if (error && session->fault == FAULT_NOT_AUTHENTICATED) {
         error_free(error);
         TRY(session_login(session, call));
-        error = send_once(session, call, request, wait_us, ret_answer);
+        error = send_once(session, call, request, patience, ret_answer);
     }
     return error_wrap(error, "%s", request->method);
+}
+
+struct error *session_call(struct driver_session *session, const struct driver_call *call,
+                           struct xml_request *request, int64_t wait_us, struct session_answer *ret_answer)
+{
+    return call_patiently(session, call, request, (struct patience){.wait_us = wait_us}, ret_answer);
+}
+
+struct error *session_listen(struct driver_session *session, const struct driver_call *call,
+                             struct xml_request *request, int64_t wait_us, struct session_answer *ret_answer)
+{
+    return call_patiently(session, call, request, (struct patience){wait_us, true}, ret_answer);
 }
 
 struct error *session_do(struct driver_session *session, const struct driver_call *call,
@@ -143,7 +171,8 @@ struct error *session_login(struct driver_session *session, const struct driver_
     xml_put(&request, "password", session->password);
     TRY(xml_request_end(&request));
     SESSION_ANSWER_AUTO struct session_answer answer = {0};
-    TRY_DOING(send_once(session, call, &request, 0, &answer), "could not log in as %s", session->username);
+    TRY_DOING(send_once(session, call, &request, (struct patience){0}, &answer), "could not log in as %s",
+              session->username);
     if (!session->cookie)
         return error_new(ERR_UNAVAILABLE, "could not log in as %s: the peer sets no session cookie",
                          session->username);

@@ -70,6 +70,11 @@ void session_answer_done(struct session_answer *answer);
 struct error *session_call(struct driver_session *session, const struct driver_call *call,
                            struct xml_request *request, int64_t wait_us,
                            struct session_answer *ret_answer) ERROR_MUST_USE;
+/* session_call for a long poll that changes nothing: when call->progress says so the wait ends within about a
+ * second with ERR_CANCELLED. The connection is dropped then. */
+struct error *session_listen(struct driver_session *session, const struct driver_call *call,
+                             struct xml_request *request, int64_t wait_us,
+                             struct session_answer *ret_answer) ERROR_MUST_USE;
 /* Same for a call without an answer of interest. */
 struct error *session_do(struct driver_session *session, const struct driver_call *call,
                          struct xml_request *request) ERROR_MUST_USE;

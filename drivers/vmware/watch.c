@@ -155,7 +155,7 @@ static struct error *wait_once(struct driver_session *session, const struct driv
     struct driver_call patient = *call;
     patient.deadline_us += ANSWER_US;
     SESSION_ANSWER_AUTO struct session_answer answer = {0};
-    TRY(session_call(session, &patient, &request, seconds * MOMENT_SECOND, &answer));
+    TRY(session_listen(session, &patient, &request, seconds * MOMENT_SECOND, &answer));
     const xmlNode *set = xml_child(answer.result, "returnval");
     if (!set)
         return NULL; /* nothing changed */
@@ -190,6 +190,10 @@ struct error *vmware_watch_changes(struct driver_session *session, const struct 
             break;
         seconds = seconds < 0 ? 0 : seconds > WAIT_MAX_SECONDS ? WAIT_MAX_SECONDS : seconds;
         struct error *error = wait_once(session, call, seconds, &changes);
+        if (error && error_code(error) == ERR_CANCELLED) {
+            watch_forget(session); /* whoever watches next is told that changes may have been missed */
+            return error;
+        }
         if (error) {
             watch_forget(session);
             session->watch_lost = false; /* told now */

@@ -103,15 +103,38 @@ static void a_session_that_idles_out(void **state)
     vcsim_stop(strict);
 }
 
+static bool not_twice(void *context, int percent, const char *step)
+{
+    unsigned *asked = context;
+    (void)percent;
+    (void)step;
+    return ++*asked < 2;
+}
+
+/* A broker that stops does not wait for a provider that has nothing to tell. */
+static void a_cancelled_watch_ends(void **state)
+{
+    struct driver_change *changes;
+    size_t count;
+    unsigned asked = 0;
+    call.deadline_us = moment_monotonic() + 59 * MOMENT_SECOND;
+    struct driver_call cancelled = call;
+    cancelled.progress = not_twice;
+    cancelled.context = &asked;
+    FAILS(vmware->watch(session, &cancelled, &changes, &count), ERR_CANCELLED, "");
+    assert_true(moment_monotonic() < call.deadline_us - 20 * MOMENT_SECOND);
+    FAILS(vmware->watch(session, &call, &changes, &count), ERR_UNAVAILABLE, "may have been missed");
+    OK(vmware->watch(session, &call, &changes, &count)); /* from the beginning */
+    assert_true(count >= 2);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, renew_call)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(changes_are_told),
-        TEST(quiet_is_no_error),
-        TEST(an_interruption_is_told),
-        TEST(a_session_that_idles_out),
+        TEST(changes_are_told),       TEST(quiet_is_no_error),        TEST(an_interruption_is_told),
+        TEST(a_cancelled_watch_ends), TEST(a_session_that_idles_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
