@@ -27,6 +27,12 @@ struct usage_subject {
 struct error *usage_set(struct db *db, const struct usage_subject *subject, const struct item_quantity *items,
                         size_t count, moment at) ERROR_MUST_USE;
 
+/* From when on the usage of a resource can change when it changes at `now`: `now`, or its latest known change
+ * when that is later. Clocks of several brokers differ a little, and a machine's may be set back; a deletion
+ * must not fail for that. The later moment keeps what is known without gap or overlap. */
+struct error *usage_moment(struct db *db, const char *unit, const char *resource, moment now,
+                           moment *ret_at) ERROR_MUST_USE;
+
 /* Closes all; nothing open is success. ERR_CONFLICT when `at` is before an open interval's start. */
 struct error *usage_end(struct db *db, const char *unit, const char *resource, moment at) ERROR_MUST_USE;
 

@@ -79,13 +79,20 @@ static size_t matching(const struct usage_subject *subject, const struct item_qu
     return i;
 }
 
-static struct error *refuse_past(struct db *db, const char *unit, const char *resource, moment at)
+struct error *usage_moment(struct db *db, const char *unit, const char *resource, moment now, moment *ret_at)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
     TRY(db_query(db, &latest_change, DB_VALUES(db_text(unit), db_text(resource)), &rows));
-    if (!db_is_null(rows, 0, 0) && db_get_moment(rows, 0, 0) > at)
-        return too_early(resource, at, db_get_moment(rows, 0, 0));
+    bool later = !db_is_null(rows, 0, 0) && db_get_moment(rows, 0, 0) > now;
+    *ret_at = later ? db_get_moment(rows, 0, 0) : now;
     return NULL;
+}
+
+static struct error *refuse_past(struct db *db, const char *unit, const char *resource, moment at)
+{
+    moment earliest;
+    TRY(usage_moment(db, unit, resource, at, &earliest));
+    return earliest > at ? too_early(resource, at, earliest) : NULL;
 }
 
 struct error *usage_set(struct db *db, const struct usage_subject *subject, const struct item_quantity *items,

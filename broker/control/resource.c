@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "broker/base/log.h"
 #include "catalog/kind.h"
 #include "catalog/provider.h"
 #include "metering/usage.h"
@@ -47,7 +48,14 @@ const char *resource_power_name(enum driver_power power)
     return "unknown";
 }
 
-struct error *resource_meter(struct db *db, const struct resource *resource, moment at)
+/* A second is more than clocks that are kept differ by. */
+static void mind_skew(const struct resource *resource, moment now, moment at)
+{
+    if (at - now > MOMENT_SECOND)
+        log_warning("usage.skew", LOG_TEXT("resource", resource->id), LOG_INT("behind_us", at - now));
+}
+
+struct error *resource_meter(struct db *db, const struct resource *resource, moment now)
 {
     const struct usage_subject subject = {.unit = resource->unit,
                                           .system = resource->system,
@@ -55,11 +63,14 @@ struct error *resource_meter(struct db *db, const struct resource *resource, mom
                                           .provider = resource->provider,
                                           .resource = resource->id,
                                           .kind = resource->kind};
-    if (resource->state != RESOURCE_ACTIVE && resource->state != RESOURCE_DELETING)
-        return usage_end(db, resource->unit, resource->id, at);
     struct item_quantity items[KIND_ITEMS_MAX];
     size_t count;
     struct agreement agreement;
+    moment at;
+    TRY(usage_moment(db, resource->unit, resource->id, now, &at));
+    mind_skew(resource, now, at);
+    if (resource->state != RESOURCE_ACTIVE && resource->state != RESOURCE_DELETING)
+        return usage_end(db, resource->unit, resource->id, at);
     TRY(provider_agreement(db, resource->provider, at, &agreement));
     TRY(kind_usage(kind_find(resource->kind), resource->spec, &agreement, !strcmp(resource->power, "off"),
                    items, &count));
