@@ -34,4 +34,18 @@ struct error *provider_agreement(struct db *db, const char *id, moment at,
 struct error *provider_agree(struct db *db, const char *id, const struct agreement *agreement,
                              moment now) ERROR_MUST_USE;
 
+/* Settings that have come into force and have not reached all resources that were running then: what a
+ * resource uses depends on them. Walked in pages, by resource id. */
+struct agreement_due {
+    const char *provider;
+    moment from;       /* in force since */
+    const char *after; /* resources up to this id are done; "": none yet */
+};
+/* The oldest that no other transaction is at work on, locked. */
+struct error *provider_agreement_due(struct db *db, struct arena *arena, moment now, bool *ret_found,
+                                     struct agreement_due *ret_due) ERROR_MUST_USE;
+/* Resources up to the id `after` are done; NULL: all of them. */
+struct error *provider_agreement_metered(struct db *db, const struct agreement_due *due, const char *after,
+                                         moment now) ERROR_MUST_USE;
+
 #endif

@@ -15,20 +15,30 @@ static const struct db_statement update_provider = {
     "provider_update", "UPDATE provider SET name = $3, contact = $4, updated_at = $5, version = version + 1"
                        " WHERE id = $1 AND version = $2"};
 static const struct db_statement put_agreement = {
-    "agreement_put",
-    "INSERT INTO agreement (provider_id, valid_from, settings, changed_at) VALUES ($1, $2, $3, $4)"
-    " ON CONFLICT (provider_id, valid_from) DO UPDATE SET settings = excluded.settings,"
-    " changed_at = excluded.changed_at"};
+    "agreement_put", "INSERT INTO agreement (provider_id, valid_from, settings, changed_at, metered_at) "
+                     "VALUES ($1, $2, $3, $4, $5)"
+                     " ON CONFLICT (provider_id, valid_from) DO UPDATE SET settings = excluded.settings,"
+                     " changed_at = excluded.changed_at, metered_at = NULL, metered_after = NULL"};
 static const struct db_statement get_agreement = {
     "agreement_get", "SELECT settings FROM agreement WHERE provider_id = $1 AND valid_from <= $2"
                      " ORDER BY valid_from DESC LIMIT 1"};
+static const struct db_statement due_agreement = {
+    "agreement_due", "SELECT provider_id, valid_from, coalesce(metered_after, '') FROM agreement"
+                     " WHERE metered_at IS NULL AND valid_from <= $1 ORDER BY valid_from, provider_id LIMIT 1"
+                     " FOR UPDATE SKIP LOCKED"};
+static const struct db_statement metered_agreement = {
+    "agreement_metered", "UPDATE agreement SET metered_after = $3, metered_at = $4"
+                         " WHERE provider_id = $1 AND valid_from = $2"};
 
 static struct error *put(struct db *db, const char *id, moment from, const struct agreement *agreement,
                          moment now)
 {
     json_t *settings = agreement_json(agreement);
-    struct error *error = db_run(
-        db, &put_agreement, DB_VALUES(db_text(id), db_moment(from), db_json(settings), db_moment(now)), NULL);
+    bool first = from == MOMENT_MIN; /* before any resource of the provider */
+    struct error *error = db_run(db, &put_agreement,
+                                 DB_VALUES(db_text(id), db_moment(from), db_json(settings), db_moment(now),
+                                           first ? db_moment(now) : db_null()),
+                                 NULL);
     json_decref(settings);
     return error;
 }
@@ -104,4 +114,26 @@ struct error *provider_agreement(struct db *db, const char *id, moment at, struc
 struct error *provider_agree(struct db *db, const char *id, const struct agreement *agreement, moment now)
 {
     return put(db, id, month_end(month_of(now)), agreement, now);
+}
+
+struct error *provider_agreement_due(struct db *db, struct arena *arena, moment now, bool *ret_found,
+                                     struct agreement_due *ret_due)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query(db, &due_agreement, DB_VALUES(db_moment(now)), &rows));
+    *ret_found = db_count(rows) > 0;
+    if (*ret_found)
+        *ret_due = (struct agreement_due){.provider = arena_strdup(arena, db_get_text(rows, 0, 0)),
+                                          .from = db_get_moment(rows, 0, 1),
+                                          .after = arena_strdup(arena, db_get_text(rows, 0, 2))};
+    return NULL;
+}
+
+struct error *provider_agreement_metered(struct db *db, const struct agreement_due *due, const char *after,
+                                         moment now)
+{
+    return db_run(db, &metered_agreement,
+                  DB_VALUES(db_text(due->provider), db_moment(due->from), db_text(after),
+                            after ? db_null() : db_moment(now)),
+                  NULL);
 }

@@ -7,6 +7,7 @@
 #include "broker/auth/audit.h"
 #include "broker/base/log.h"
 #include "broker/control/endpoint.h"
+#include "broker/control/remeter.h"
 #include "broker/control/sync.h"
 #include "metering/bill.h"
 
@@ -61,6 +62,27 @@ static struct error *sync_due(struct maintenance *m, moment now)
 {
     struct due due = {m, now - atomic_load(&m->settings->sync_interval)};
     return db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, sync_body, &due);
+}
+
+struct remeter_round {
+    struct maintenance *maintenance;
+    moment now;
+    bool more;
+};
+
+static struct error *remeter_body(struct db *db, void *context)
+{
+    struct remeter_round *round = context;
+    return remeter_page(db, round->maintenance->arena, round->now, &round->more);
+}
+
+/* Agreements whose settings came into force: at a month's start, and after a broker slept through one. */
+static struct error *remeter_due(struct maintenance *m, moment now)
+{
+    struct remeter_round round = {m, now, true};
+    while (round.more)
+        TRY(db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, remeter_body, &round));
+    return NULL;
 }
 
 struct closing_round {
@@ -121,8 +143,8 @@ static void run_round(struct maintenance *m)
     static const struct {
         const char *name;
         struct error *(*run)(struct maintenance *m, moment now);
-    } tasks[] = {
-        {"refresh", refresh}, {"seal", seal}, {"sync", sync_due}, {"close", close_over}, {"purge", purge}};
+    } tasks[] = {{"refresh", refresh},     {"seal", seal},        {"sync", sync_due},
+                 {"remeter", remeter_due}, {"close", close_over}, {"purge", purge}};
     moment now = clock_now(m->settings->clock);
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
         struct error *error = m->db ? NULL : db_connect(m->settings->conninfo, &m->db);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "broker/control/remeter.h"
 #include "catalog/provider.h"
 #include "tests/support/pg.h"
 
@@ -131,11 +132,89 @@ static void what_never_lasted_costs_nothing(void **state)
     is("");
 }
 
+static struct error *agree_body(struct db *at, void *context)
+{
+    return provider_agree(at, "p", context, month_start(january));
+}
+
+struct round {
+    moment now;
+    bool more;
+};
+
+static struct error *remeter_body(struct db *at, void *context)
+{
+    struct round *round = context;
+    ARENA_AUTO struct arena *arena = arena_new();
+    return remeter_page(at, arena, round->now, &round->more);
+}
+
+/* How many pages there were. */
+static int remeter(moment now)
+{
+    struct round round = {.now = now};
+    for (int pages = 0; pages < 100; pages++) {
+        ok(db_transaction(db, &db_scope_system, DB_READ_COMMITTED, remeter_body, &round));
+        if (!round.more)
+            return pages;
+    }
+    fail_msg("no end of pages");
+    return -1;
+}
+
+/* The disk of a machine that nobody touches is charged in January and included from February on. */
+static void settings_reach_what_runs(void **state)
+{
+    struct agreement next = {.system_disk = SYSTEM_DISK_INCLUDED};
+    provider(agreement_default);
+    step(RESOURCE_ACTIVE, "on", T(0));
+    ok(db_transaction(db, &db_scope_system, DB_READ_COMMITTED, agree_body, &next));
+    assert_int_equal(remeter(month_end(january) - 1), 0);
+    is("1001=4@0- 1002=8@0- 1011=1@0-");
+    assert_int_equal(remeter(month_end(january) + 90 * MOMENT_SECOND), 1);
+    is("1001=4@0- 1002=8@0- 1011=1@0-2678400");
+    assert_int_equal(remeter(month_end(january) + MOMENT_DAY), 0);
+}
+
+/* It was stopped under the new settings before the walk came by: that stands. */
+static void what_changed_since_is_left_alone(void **state)
+{
+    struct agreement next = {.stopped_instance = STOPPED_STORAGE_ONLY};
+    provider(agreement_default);
+    step(RESOURCE_ACTIVE, "on", T(0));
+    ok(db_transaction(db, &db_scope_system, DB_READ_COMMITTED, agree_body, &next));
+    step(RESOURCE_ACTIVE, "off", month_end(january) + MOMENT_SECOND);
+    assert_int_equal(remeter(month_end(january) + 2 * MOMENT_SECOND), 1);
+    is("1001=4@0-2678401 1002=8@0-2678401 1011=1@0-");
+}
+
+static void many_are_walked_in_pages(void **state)
+{
+    struct agreement next = {.small_quantity = SMALL_WHOLE};
+    provider(agreement_default);
+    pg_exec(
+        pg,
+        "INSERT INTO resource (unit_id, id, system_id, cloud_id, provider_id, order_id, kind, name, state,"
+        " power, spec, created_at, touched_at) SELECT 'u1', gen_random_uuid(), system_id, cloud_id,"
+        " provider_id, order_id, 'volume', 'v' || i, CASE WHEN i > 210 THEN 'deleted' ELSE 'active' END,"
+        " 'none', '{\"size_gb\": 20, \"performance\": \"high\"}', now(), now()"
+        " FROM resource, generate_series(1, 220) i");
+    ok(db_transaction(db, &db_scope_system, DB_READ_COMMITTED, agree_body, &next));
+    assert_int_equal(remeter(month_end(january)), 3);
+    assert_int_equal(pg_number(pg,
+                               "SELECT count(*) FROM usage_interval WHERE item = '1012' AND micro = 1000000"
+                               " AND start_at = '2027-02-01T00:00:00+08:00'"),
+                     210);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_clock_behind_takes_the_latest_change, begin),
         cmocka_unit_test_setup(what_never_lasted_costs_nothing, begin),
+        cmocka_unit_test_setup(settings_reach_what_runs, begin),
+        cmocka_unit_test_setup(what_changed_since_is_left_alone, begin),
+        cmocka_unit_test_setup(many_are_walked_in_pages, begin),
     };
     return cmocka_run_group_tests(tests, open_house, close_house);
 }
