@@ -17,10 +17,10 @@ static const struct db_statement select_one = {
 static const struct db_statement load = {"drift_load",
                                          "SELECT kind, unit_id, resource_id, seen ->> 'power' FROM drift"
                                          " WHERE id = $1::uuid AND resolved_at IS NULL FOR UPDATE"};
-static const struct db_statement settle = {
-    "drift_settle",
-    "UPDATE drift SET dismissed = $2, resolution = $3, resolved_at = CASE WHEN $2 THEN NULL ELSE $4 END"
-    " WHERE id = $1::uuid"};
+static const struct db_statement settle = {"drift_settle",
+                                           "UPDATE drift SET dismissed = $2, resolution = $3, resolved_at = "
+                                           "CASE WHEN $2 THEN NULL ELSE $4::timestamptz END"
+                                           " WHERE id = $1::uuid"};
 
 static struct error *list(struct http_call *call, struct http_answer *answer)
 {

@@ -220,7 +220,7 @@ static void settle(const struct world *world)
          "SELECT string_agg(state || ' ' || n, ', ' ORDER BY state) FROM"
          " (SELECT state, count(*) AS n FROM orders GROUP BY state) s");
     show(world, "failures",
-         "SELECT string_agg(DISTINCT error ->> 'detail', '; ') FROM operation WHERE state = 'failed'");
+         "SELECT string_agg(DISTINCT error ->> 'message', '; ') FROM operation WHERE state = 'failed'");
     show(world, "jobs that outlived a broker", "SELECT count(*) FROM job WHERE fence > 1 AND type <> 'sync'");
 }
 

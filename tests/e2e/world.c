@@ -26,6 +26,7 @@
 
 #define START_SECONDS 120
 #define POLL_US 20000
+#define TOKEN_SECONDS 15552000 /* tests move the clock by months */
 
 static void die(const char *what, const char *detail)
 {
@@ -311,9 +312,9 @@ static void register_all(struct world *world)
     world_principal(world, json_pack("{s:s, s:s, s:s}", "id", "stranger", "role", "unit-operator", "unit",
                                      WORLD_OTHER_UNIT));
     world_principal(world, json_pack("{s:s, s:s}", "id", "regulator", "role", "regulator"));
-    world->operator_ = world_token(world, "operator", 86400);
-    world->stranger = world_token(world, "stranger", 86400);
-    world->regulator = world_token(world, "regulator", 86400);
+    world->operator_ = world_token(world, "operator", TOKEN_SECONDS);
+    world->stranger = world_token(world, "stranger", TOKEN_SECONDS);
+    world->regulator = world_token(world, "regulator", TOKEN_SECONDS);
     world_await(world, "SELECT count(*) FROM endpoint WHERE synced_at IS NOT NULL", "2", START_SECONDS);
 }
 
@@ -338,6 +339,9 @@ struct world *world_start(const struct world_options *options)
         die("admin.token", strerror(errno));
     world->admin[strcspn(world->admin, "\n")] = '\0';
     world->client = client_new(ca_file, world->port);
+    char *first = world->admin;
+    world->admin = world_token(world, "admin", TOKEN_SECONDS);
+    free(first);
     free(token_file);
     free(ca_file);
     register_all(world);

@@ -341,6 +341,12 @@ bool h2_wait_text(struct h2_client *client, int32_t stream, const char *text)
     return false;
 }
 
+bool h2_has_text(struct h2_client *client, int32_t stream, const char *text)
+{
+    const struct h2_reply *reply = reply_of(client, stream);
+    return reply->body && strstr(reply->body, text);
+}
+
 const char *h2_header(const struct h2_reply *reply, const char *name)
 {
     static _Thread_local char value[9000];

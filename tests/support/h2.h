@@ -51,6 +51,8 @@ const struct h2_reply *h2_wait(struct h2_client *client, int32_t stream);
 bool h2_wait_text(struct h2_client *client, int32_t stream, const char *text);
 /* What there is so far, without waiting. */
 const struct h2_reply *h2_peek(struct h2_client *client, int32_t stream);
+/* Whether the body received so far holds the text. */
+bool h2_has_text(struct h2_client *client, int32_t stream, const char *text);
 /* Value of a header in h2_reply, in a static buffer; NULL: absent. */
 const char *h2_header(const struct h2_reply *reply, const char *name);
 /* h2_send and h2_wait. */
