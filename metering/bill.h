@@ -25,6 +25,7 @@ struct bill {
     const char *id, *number, *unit, *provider, *month, *digest;
     int64_t charges_fen, adjustments_fen, total_fen, line_count;
     moment closed_at;
+    bool partial; /* read by a scope that sees some of its lines: sums and count are of those, digest NULL */
 };
 
 struct bill_line {
@@ -61,7 +62,8 @@ struct bill_filter {
 struct bill_cursor {
     const char *month, *unit, *provider;
 };
-/* By (month, unit, provider), at most `most` after the cursor (NULL: from the start). */
+/* Bills of which the scope sees a line; by (month, unit, provider), at most `most` after the cursor (NULL:
+ * from the start). */
 struct error *bill_list(struct db *db, struct arena *arena, const struct bill_filter *filter,
                         const struct bill_cursor *after, int64_t most, struct bill **ret_list,
                         size_t *ret_count) ERROR_MUST_USE;

@@ -5,7 +5,8 @@
 #include "metering/routes.h"
 #include "metering/statement.h"
 
-static json_t *month_json(const struct bill_month *month)
+/* What all units together owe is for those who see all. */
+static json_t *month_json(const struct bill_month *month, bool sees_all)
 {
     json_t *json = json_object();
     json_put_text(json, "month", month->month);
@@ -13,9 +14,11 @@ static json_t *month_json(const struct bill_month *month)
     if (!month->closed)
         return json;
     json_put_moment(json, "closed_at", month->closed_at);
-    json_put_int(json, "bills", month->bills);
-    json_put_int(json, "lines", month->lines);
-    json_put_yuan(json, "total_yuan", month->total_fen);
+    if (sees_all) {
+        json_put_int(json, "bills", month->bills);
+        json_put_int(json, "lines", month->lines);
+        json_put_yuan(json, "total_yuan", month->total_fen);
+    }
     json_put_text(json, "digest_sm3", month->digest);
     return json;
 }
@@ -31,8 +34,9 @@ static struct error *close_month(struct http_call *call, struct http_answer *ret
     struct bill_month closed;
     TRY(param_month(call, &month));
     TRY(bill_close_month(call->db, call->arena, month, call->now, &closed));
-    *ret_answer = (struct http_answer){
-        .status = 200, .body = month_json(&closed), .audit_subject = arena_strdup(call->arena, closed.month)};
+    *ret_answer = (struct http_answer){.status = 200,
+                                       .body = month_json(&closed, principal_sees_all(call->principal)),
+                                       .audit_subject = arena_strdup(call->arena, closed.month)};
     return NULL;
 }
 
@@ -42,7 +46,8 @@ static struct error *get_month(struct http_call *call, struct http_answer *ret_a
     struct bill_month state;
     TRY(param_month(call, &month));
     TRY(bill_month_get(call->db, month, &state));
-    *ret_answer = (struct http_answer){.status = 200, .body = month_json(&state)};
+    *ret_answer =
+        (struct http_answer){.status = 200, .body = month_json(&state, principal_sees_all(call->principal))};
     return NULL;
 }
 
@@ -60,6 +65,8 @@ static json_t *bill_json(const struct bill *bill)
     json_put_int(json, "line_count", bill->line_count);
     json_put_moment(json, "closed_at", bill->closed_at);
     json_put_text(json, "digest_sm3", bill->digest);
+    if (bill->partial)
+        json_put_bool(json, "partial", true);
     return json;
 }
 

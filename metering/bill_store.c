@@ -19,15 +19,27 @@ static const struct db_statement add_line = {
                      " price_fen, price_from, price_to, usage, amount_fen, corrects_number, corrects_line)"
                      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"};
 
-#define BILL_COLUMNS                                                                                         \
-    "id, number, unit_id, provider_id, month, digest, charges_fen, adjustments_fen, total_fen, line_count, " \
-    "closed_at"
-static const struct db_statement get_bill = {"bill_get", "SELECT " BILL_COLUMNS " FROM bill WHERE id = $1"};
+/* Row-level security shows the lines of the caller's clouds and systems; a bill holds lines of several.
+ * Unless the caller sees everything, its sums are of the lines that it sees (s), so that no total tells of
+ * others. */
+#define SELECT_BILL                                                                                       \
+    "SELECT b.id, b.number, b.unit_id, b.provider_id, b.month, b.digest, coalesce(s.charges, "            \
+    "b.charges_fen),"                                                                                     \
+    " coalesce(s.adjustments, b.adjustments_fen), coalesce(s.charges + s.adjustments, b.total_fen),"      \
+    " coalesce(s.lines, b.line_count), b.closed_at, coalesce(s.lines <> b.line_count, false) FROM bill b" \
+    " LEFT JOIN LATERAL (SELECT count(*) AS lines,"                                                       \
+    " coalesce(sum(amount_fen) FILTER (WHERE type = 'charge'), 0)::bigint AS charges,"                    \
+    " coalesce(sum(amount_fen) FILTER (WHERE type = 'adjustment'), 0)::bigint AS adjustments"             \
+    " FROM bill_line l WHERE l.unit_id = b.unit_id AND l.bill_id = b.id) s"                               \
+    " ON (SELECT coalesce(current_setting('yunqiao.all', true), '') <> 'on')"                             \
+    " WHERE s.lines IS DISTINCT FROM 0"
+static const struct db_statement get_bill = {"bill_get", SELECT_BILL " AND b.id = $1"};
 static const struct db_statement list_bills = {
-    "bill_list", "SELECT " BILL_COLUMNS " FROM bill WHERE ($1::text IS NULL OR month = $1)"
-                 " AND ($2::text IS NULL OR unit_id = $2) AND ($3::text IS NULL OR provider_id = $3)"
-                 " AND ($4::text IS NULL OR (month, unit_id, provider_id) > ($4, $5::text, $6::text))"
-                 " ORDER BY month, unit_id, provider_id LIMIT $7"};
+    "bill_list",
+    SELECT_BILL " AND ($1::text IS NULL OR b.month = $1)"
+                " AND ($2::text IS NULL OR b.unit_id = $2) AND ($3::text IS NULL OR b.provider_id = $3)"
+                " AND ($4::text IS NULL OR (b.month, b.unit_id, b.provider_id) > ($4, $5::text, $6::text))"
+                " ORDER BY b.month, b.unit_id, b.provider_id LIMIT $7"};
 
 #define LINE_COLUMNS                                                                                     \
     "l.unit_id, l.provider_id, l.cloud_id, l.system_id, l.item, l.type = 'adjustment', l.charge_month, " \
@@ -63,18 +75,20 @@ struct error *bill_month_get(struct db *db, struct month month, struct bill_mont
 
 static struct bill read_bill(struct arena *arena, const struct db_rows *rows, size_t row)
 {
+    bool partial = db_get_bool(rows, row, 11);
     return (struct bill){
         .id = arena_strdup(arena, db_get_text(rows, row, 0)),
         .number = arena_strdup(arena, db_get_text(rows, row, 1)),
         .unit = arena_strdup(arena, db_get_text(rows, row, 2)),
         .provider = arena_strdup(arena, db_get_text(rows, row, 3)),
         .month = arena_strdup(arena, db_get_text(rows, row, 4)),
-        .digest = arena_strdup(arena, db_get_text(rows, row, 5)),
+        .digest = partial ? NULL : arena_strdup(arena, db_get_text(rows, row, 5)),
         .charges_fen = db_get_int(rows, row, 6),
         .adjustments_fen = db_get_int(rows, row, 7),
         .total_fen = db_get_int(rows, row, 8),
         .line_count = db_get_int(rows, row, 9),
         .closed_at = db_get_moment(rows, row, 10),
+        .partial = partial,
     };
 }
 

@@ -38,7 +38,11 @@ static struct error *show_bill(struct cli *cli, const struct cli_command *comman
         (void)printf("Bill %s  unit %s  provider %s  month %s\n\n", text_of(bill, "number"),
                      text_of(bill, "unit"), text_of(bill, "provider"), text_of(bill, "month"));
         cli_print_table(json_object_get(bill, "lines"), columns);
-        (void)printf("\nTotal %s yuan   SM3 %s\n", text_of(bill, "total_yuan"), text_of(bill, "digest_sm3"));
+        if (json_is_true(json_object_get(bill, "partial")))
+            (void)printf("\nTotal of the lines that you may see %s yuan\n", text_of(bill, "total_yuan"));
+        else
+            (void)printf("\nTotal %s yuan   SM3 %s\n", text_of(bill, "total_yuan"),
+                         text_of(bill, "digest_sm3"));
     }
     client_answer_done(&answer);
     return NULL;

@@ -294,6 +294,35 @@ static void bills_are_seen_within_scope(void **state)
                  ERR_NOT_FOUND, "0 bills");
 }
 
+/* January: 56.08 on c1 by system u1001, 329.20 on c2 by system u1002, one bill of 385.28. */
+static void a_part_of_a_bill_tells_nothing_of_the_rest(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct reading reading = {.arena = arena};
+    static const struct {
+        struct db_scope scope;
+        int64_t total, lines;
+    } views[] = {{{.units = "u1"}, 38528, 2},     {{.providers = "p1"}, 38528, 2},
+                 {{.clouds = "c1,c2"}, 38528, 2}, {{.clouds = "c1"}, 5608, 1},
+                 {{.clouds = "c2"}, 32920, 1},    {{.units = "u1", .systems = "u1002"}, 32920, 1}};
+    static const struct db_scope elsewhere = {.units = "u1", .systems = "u1003"};
+    ledger_ok(set("r1", "1001=4", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(
+        ledger_set(&ledger, "u1", "u1002", "c2", "p1", "r2", "1002=8", at("2027-01-01T00:00:00+08:00")));
+    ledger_ok(close_at_end(january, NULL));
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
+        ledger_ok(db_transaction(ledger.db, &views[i].scope, DB_READ_COMMITTED, read_bill, &reading));
+        assert_int_equal(reading.bill.total_fen, views[i].total);
+        assert_int_equal(reading.bill.charges_fen, views[i].total);
+        assert_int_equal(reading.bill.line_count, views[i].lines);
+        assert_int_equal(reading.count, views[i].lines);
+        assert_int_equal(reading.bill.partial, views[i].lines == 1);
+        assert_true(!reading.bill.digest == reading.bill.partial);
+    }
+    ledger_fails(db_transaction(ledger.db, &elsewhere, DB_READ_COMMITTED, read_bill, &reading), ERR_NOT_FOUND,
+                 "0 bills");
+}
+
 struct racer {
     pthread_t thread;
     pthread_barrier_t *barrier;
@@ -450,6 +479,7 @@ int main(void)
         cmocka_unit_test_setup(what_is_closed_stays, begin),
         cmocka_unit_test_setup(the_digest_can_be_computed_again, begin),
         cmocka_unit_test_setup(bills_are_seen_within_scope, begin),
+        cmocka_unit_test_setup(a_part_of_a_bill_tells_nothing_of_the_rest, begin),
         cmocka_unit_test_setup(two_closings_at_once_are_one, begin),
         cmocka_unit_test_setup(use_that_arrives_while_closing_is_billed_once, begin),
     };

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "broker/auth/auth.h"
+#include "broker/auth/principal_store.h"
 #include "broker/base/json.h"
 #include "broker/control/routes.h"
 #include "catalog/item.h"
@@ -300,13 +301,49 @@ static void use_becomes_bills(void **state)
     call(arena, "GET", "/v1/bills/none", NULL, 404);
 }
 
+static struct error *add_reader(struct db *db, void *context)
+{
+    struct arena *arena = context;
+    moment now = clock_now(house.clock);
+    const struct principal_row row = {.grant = {.id = "reader", .role = ROLE_UNIT_ADMIN, .unit = "u1"}};
+    const char *token, *jti;
+    TRY(principal_store_insert(db, &row, now));
+    TRY(auth_issue_token(house.auth, db, NULL, "reader", MOMENT_HOUR, now, arena, &token, &jti));
+    (void)snprintf(house.token, sizeof house.token, "%s", token); /* a token is shorter */
+    return NULL;
+}
+
+/* Unit u1's administrator reads its own bill, not u2's, and no total of all. */
+static void what_others_owe_is_not_told(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    char month[8];
+    month_format(house.month, month);
+    const char *month_path = arena_printf(arena, "/v1/months/%s", month);
+    assert_string_equal(text(get(arena, month_path), "total_yuan"), "460.33");
+    char *other = pg_value(house.pg, "SELECT id FROM bill WHERE unit_id = 'u2'");
+    ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, add_reader, arena));
+    ok(auth_refresh(house.auth, house.db, clock_now(house.clock)));
+    json_t *closed = get(arena, month_path);
+    assert_string_equal(text(closed, "state"), "closed");
+    assert_null(json_object_get(closed, "total_yuan"));
+    assert_null(json_object_get(closed, "bills"));
+    assert_null(json_object_get(closed, "lines"));
+    json_t *bills = json_object_get(get(arena, "/v1/bills"), "bills");
+    assert_int_equal(json_array_size(bills), 1);
+    assert_string_equal(text(json_array_get(bills, 0), "total_yuan"), "385.28");
+    assert_null(json_object_get(json_array_get(bills, 0), "partial"));
+    call(arena, "GET", arena_printf(arena, "/v1/bills/%s", other), NULL, 404);
+    call(arena, "POST", arena_printf(arena, "%s:close", month_path), NULL, 403);
+    free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_catalog_is_read),
-        cmocka_unit_test(bids_become_prices),
-        cmocka_unit_test(quotes_compare_clouds),
-        cmocka_unit_test(use_becomes_bills),
+        cmocka_unit_test(the_catalog_is_read),         cmocka_unit_test(bids_become_prices),
+        cmocka_unit_test(quotes_compare_clouds),       cmocka_unit_test(use_becomes_bills),
+        cmocka_unit_test(what_others_owe_is_not_told),
     };
     return cmocka_run_group_tests(tests, open_house, close_house);
 }
