@@ -302,9 +302,16 @@ void front_headers(struct stream *stream)
 void front_body(struct stream *stream, const void *bytes, size_t length)
 {
     struct http_internal *call = stream->call;
-    if (stream->answered || !call || stream->call_away)
-        return; /* refused already: what still comes is dropped */
     struct connection *connection = stream->connection;
+    if (stream->answered || !call || stream->call_away) {
+        /* Refused already: what still comes is dropped, and beyond measure not wanted (RFC 9113 section 8.1).
+         */
+        stream->dropped += length;
+        if (stream->dropped > HTTP_DROPPED_MAX)
+            (void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE, stream->id,
+                                            NGHTTP2_NO_ERROR); /* fails only without memory */
+        return;
+    }
     struct server *server = call->server;
     const struct server_limits *limits = &server->settings.limits;
     buf_append(&call->body, bytes, length);

@@ -136,6 +136,7 @@ struct stream {
     nghttp2_rcbuf *names[HTTP_HEADER_COUNT], *values[HTTP_HEADER_COUNT];
     signed char known[KNOWN_COUNT];        /* index of the field, -1: absent */
     bool too_large, repeated, has_regular; /* of the header block */
+    size_t dropped;                        /* bytes of a body that came after the answer */
     bool head_only, answered, ended;       /* HEAD; response submitted; the peer's side is closed */
     struct http_internal *call;            /* being put together, or (call_away) held by a worker */
     bool call_away;

@@ -29,6 +29,9 @@
 /* Frames that cost us work and give the peer nothing: SETTINGS, PING, PRIORITY, RST_STREAM, WINDOW_UPDATE,
  * empty DATA, CONTINUATION, unknown types. One unit each from a bucket; answers give some back. An empty
  * bucket closes the connection with ENHANCE_YOUR_CALM. */
+/* An answer before the request's end leaves the stream open for so much more of a body, which is dropped:
+ * there are clients (libcurl 7.88) that lose the answer to an early reset. */
+#define HTTP_DROPPED_MAX ((size_t)64 * 1024)
 #define HTTP_FLOOD_BURST 4000
 #define HTTP_FLOOD_PER_SECOND 400
 #define HTTP_FLOOD_PER_DATA 4 /* given back for each DATA frame or header block sent */

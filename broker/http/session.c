@@ -135,12 +135,12 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         return 0;
     if (connection->flood_left < HTTP_FLOOD_BURST)
         connection->flood_left += HTTP_FLOOD_PER_DATA;
-    /* An answer before the request's end (413): the rest is not wanted (RFC 9113 section 8.1). */
+    /* An answer before the request's end: the rest is dropped, within HTTP_DROPPED_MAX and the body's time.
+     */
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
         struct stream *stream = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
         if (stream && !stream->ended)
-            (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream->id,
-                                            NGHTTP2_NO_ERROR); /* fails only without memory */
+            stream->body_until = moment_monotonic() + connection->loop->server->settings.limits.body_us;
     }
     return 0;
 }

@@ -31,7 +31,7 @@ struct stream *stream_new(struct connection *connection, int32_t id)
     stream->call = NULL;
     stream->call_away = false;
     stream->response = NULL;
-    stream->sent = stream->counted = 0;
+    stream->sent = stream->counted = stream->dropped = 0;
     stream->sink = NULL;
     stream->began = connection->header_since;
     stream->body_until = 0;
@@ -230,6 +230,13 @@ void stream_tick(struct stream *stream, int64_t now)
     const struct server_limits *limits = &stream->connection->loop->server->settings.limits;
     if (stream->sink) {
         event_sink_tick(stream->sink, now);
+        return;
+    }
+    if (stream->body_until && now > stream->body_until && stream->answered) {
+        stream->body_until = 0;
+        (void)nghttp2_submit_rst_stream(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id,
+                                        NGHTTP2_NO_ERROR); /* fails only without memory */
+        connection_touch(stream->connection);
         return;
     }
     if (stream->body_until && now > stream->body_until) {
