@@ -76,15 +76,17 @@ static int run(struct config *config, struct settings *settings)
 int main(int argc, char **argv)
 {
     struct settings settings;
-    struct config *config;
+    struct config *config = NULL;
     enum config_action action;
     char **rest;
     struct error *error =
         config_load(&settings_table, argc, argv, DEFAULT_FILE, &settings, &config, &action, &rest);
     if (!error && *rest)
         error = error_new(ERR_INVALID, "\"%s\" is not an option; --help lists them", *rest);
-    if (error)
+    if (error) {
+        config_free(config);
         return complain(error);
+    }
     int code = 0;
     if (action == CONFIG_HELP)
         config_print_help(&settings_table, stdout);

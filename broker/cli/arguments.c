@@ -1,13 +1,30 @@
 /* Taking flags and arguments out of a command's line; see cli.h. */
 #include "broker/cli/cli.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "broker/base/json.h"
+
+#define FILE_MAX_BYTES ((size_t)1024 * 1024)
 
 static void take_out(struct cli *cli, int index, int count)
 {
     memmove(cli->argv + index, cli->argv + index + count,
             (size_t)(cli->argc - index - count) * sizeof *cli->argv);
     cli->argc -= count;
+}
+
+/* Flags of commands that stand without a value. */
+static bool is_switch(const char *text)
+{
+    static const char *const names[] = {"enclave", "non-classified", "insurance", "allow-restart"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(text + 2, names[i]))
+            return true;
+    return false;
 }
 
 struct error *cli_argument(struct cli *cli, const char *name, const char **ret_text)
@@ -18,8 +35,10 @@ struct error *cli_argument(struct cli *cli, const char *name, const char **ret_t
             take_out(cli, i, 1);
             return NULL;
         }
+        if (!strchr(cli->argv[i], '=') && !is_switch(cli->argv[i]))
+            i++; /* the flag's value */
     }
-    return error_new(ERR_INVALID, "%s is missing", name);
+    return cli->valueless ? cli_end(cli) : error_new(ERR_INVALID, "%s is missing", name);
 }
 
 const char *cli_flag(struct cli *cli, const char *name)
@@ -33,11 +52,13 @@ const char *cli_flag(struct cli *cli, const char *name)
             take_out(cli, i, 1);
             return text + 3 + length;
         }
-        if (!text[2 + length] && i + 1 < cli->argc) {
+        if (!text[2 + length] && i + 1 < cli->argc && strncmp(cli->argv[i + 1], "--", 2) != 0) {
             const char *value = cli->argv[i + 1];
             take_out(cli, i, 2);
             return value;
         }
+        if (!text[2 + length])
+            cli->valueless = name;
     }
     return NULL;
 }
@@ -63,7 +84,72 @@ bool cli_switch(struct cli *cli, const char *name)
     return false;
 }
 
+struct error *cli_number(struct cli *cli, const char *name, bool *ret_found, int64_t *ret_value)
+{
+    const char *text = cli_flag(cli, name);
+    char *end;
+    *ret_found = text != NULL;
+    if (!text)
+        return NULL;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || *end || end == text)
+        return error_new(ERR_INVALID, "--%s must be a whole number, not \"%s\"", name, text);
+    *ret_value = value;
+    return NULL;
+}
+
+const char *cli_flag_of(struct cli *cli, const char *member)
+{
+    char *flag = arena_strdup(cli->arena, member);
+    for (char *at = flag; *at; at++)
+        *at = *at == '_' ? '-' : *at;
+    return flag;
+}
+
+void cli_put_flag(struct cli *cli, json_t *body, const char *member)
+{
+    json_put_text(body, member, cli_flag(cli, cli_flag_of(cli, member)));
+}
+
+void cli_put_list(struct cli *cli, json_t *body, const char *member)
+{
+    const char *text = cli_flag(cli, member);
+    if (!text)
+        return;
+    json_t *list = json_array();
+    char *rest = arena_strdup(cli->arena, text), *item;
+    while ((item = strsep(&rest, ",")))
+        json_push(list, json_string(item));
+    json_put(body, member, list);
+}
+
+struct error *cli_read_file(struct cli *cli, const char *path, json_t **ret_json)
+{
+    FILE *file = strcmp(path, "-") ? fopen(path, "re") : stdin;
+    if (!file)
+        return error_new(ERR_INVALID, "could not open %s: %s", path, strerror(errno));
+    char *text = arena_alloc(cli->arena, FILE_MAX_BYTES + 1);
+    size_t length = fread(text, 1, FILE_MAX_BYTES + 1, file);
+    bool failed = ferror(file) != 0;
+    if (file != stdin)
+        (void)fclose(file); /* it was only read */
+    if (failed)
+        return error_new(ERR_INVALID, "could not read %s", path);
+    if (length > FILE_MAX_BYTES)
+        return error_new(ERR_TOO_LARGE, "%s is longer than %zu bytes", path, FILE_MAX_BYTES);
+    TRY_DOING(json_parse(text, length, ret_json), "could not read %s", path);
+    return NULL;
+}
+
 struct error *cli_end(struct cli *cli)
 {
-    return cli->argc ? error_new(ERR_INVALID, "\"%s\" is not expected here", cli->argv[0]) : NULL;
+    if (cli->valueless)
+        return error_new(ERR_INVALID, "--%s needs a value", cli->valueless);
+    if (!cli->argc)
+        return NULL;
+    const char *text = cli->argv[0];
+    return strncmp(text, "--", 2)
+               ? error_new(ERR_INVALID, "\"%s\" is one argument too many", text)
+               : error_new(ERR_INVALID, "%.*s is not a flag of this command", (int)strcspn(text, "="), text);
 }

@@ -7,18 +7,6 @@
 #include "broker/base/json.h"
 #include "broker/cli/commands.h"
 
-#define FILE_MAX_BYTES (1024 * 1024)
-
-/* A member of the body from a flag of the same name with dashes; absent flags leave it out. */
-static void put_flag(struct cli *cli, json_t *body, const char *member)
-{
-    char *flag = arena_strdup(cli->arena, member);
-    for (char *at = flag; *at; at++)
-        if (*at == '_')
-            *at = '-';
-    json_put_text(body, member, cli_flag(cli, flag));
-}
-
 static struct error *post(struct cli *cli, const char *path, json_t *body)
 {
     struct client_answer answer;
@@ -43,23 +31,8 @@ static struct error *make_simple(struct cli *cli, const struct cli_command *comm
     json_put_text(body, "id", id);
     char *rest = arena_strdup(cli->arena, command->filters), *member;
     while ((member = strsep(&rest, ",")))
-        put_flag(cli, body, member);
+        cli_put_flag(cli, body, member);
     return post(cli, command->path, body);
-}
-
-static struct error *read_file(struct cli *cli, const char *path, json_t **ret_json)
-{
-    FILE *file = strcmp(path, "-") ? fopen(path, "re") : stdin;
-    if (!file)
-        return error_new(ERR_INVALID, "could not open %s", path);
-    char *text = arena_alloc(cli->arena, FILE_MAX_BYTES + 1);
-    size_t length = fread(text, 1, FILE_MAX_BYTES + 1, file);
-    if (file != stdin)
-        (void)fclose(file); /* it was only read */
-    if (length > FILE_MAX_BYTES)
-        return error_new(ERR_TOO_LARGE, "%s is longer than %d bytes", path, FILE_MAX_BYTES);
-    TRY_DOING(json_parse(text, length, ret_json), "could not read %s", path);
-    return NULL;
 }
 
 /* FILE: {"1001": "14.02", …}, or a whole body with "prices". */
@@ -70,7 +43,7 @@ static struct error *submit_bid(struct cli *cli, const struct cli_command *comma
     (void)command;
     TRY(cli_argument(cli, "PROVIDER", &provider));
     TRY(cli_argument(cli, "FILE", &path));
-    TRY(read_file(cli, path, &prices));
+    TRY(cli_read_file(cli, path, &prices));
     json_t *body = prices;
     if (!json_object_get(prices, "prices")) {
         body = json_object();
@@ -103,19 +76,22 @@ static struct error *make_in_cloud(struct cli *cli, const struct cli_command *co
 
 static struct error *make_endpoint(struct cli *cli, const struct cli_command *command)
 {
-    const char *id, *options = cli_flag(cli, "options"), *timeout = cli_flag(cli, "timeout-ms");
+    const char *id, *options = cli_flag(cli, "options");
+    int64_t timeout;
+    bool timed;
+    TRY(cli_number(cli, "timeout-ms", &timed, &timeout));
     TRY(cli_argument(cli, "ID", &id));
     json_t *body = json_object();
     json_put_text(body, "id", id);
     char *rest = arena_strdup(cli->arena, command->filters), *member;
     while ((member = strsep(&rest, ",")))
-        put_flag(cli, body, member);
+        cli_put_flag(cli, body, member);
     /* --url, --username and --ca-file of the endpoint would be the client's own, so they have names of their
      * own here */
     json_put_text(body, "url", cli_flag(cli, "manager-url"));
     json_put_text(body, "ca_file", cli_flag(cli, "manager-ca-file"));
-    if (timeout)
-        json_put_int(body, "timeout_ms", strtoll(timeout, NULL, 10));
+    if (timed)
+        json_put_int(body, "timeout_ms", timeout);
     if (cli_switch(cli, "enclave"))
         json_put_bool(body, "enclave", true);
     if (options) {
@@ -138,7 +114,7 @@ static struct error *make_system(struct cli *cli, const struct cli_command *comm
     TRY(cli_argument(cli, "ID", &id));
     json_t *body = json_object();
     json_put_text(body, "id", id);
-    put_flag(cli, body, "name");
+    cli_put_flag(cli, body, "name");
     json_put_bool(body, "classified", !cli_switch(cli, "non-classified"));
     if (cli_switch(cli, "insurance"))
         json_put_bool(body, "insurance", true);
@@ -154,55 +130,44 @@ static struct error *set_quota(struct cli *cli, const struct cli_command *comman
     (void)command;
     TRY(cli_argument(cli, "UNIT", &unit));
     TRY(cli_argument(cli, "CLOUD", &cloud));
-    json_t *body = json_object();
+    json_t *body = json_hold(cli->arena, json_object());
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
-        char *flag = arena_strdup(cli->arena, metrics[i]);
-        for (char *at = flag; *at; at++)
-            *at = *at == '_' ? '-' : *at;
-        const char *value = cli_flag(cli, flag);
-        if (value)
-            json_put_int(body, metrics[i], strtoll(value, NULL, 10));
+        int64_t most;
+        bool found;
+        TRY(cli_number(cli, cli_flag_of(cli, metrics[i]), &found, &most));
+        if (found)
+            json_put_int(body, metrics[i], most);
     }
-    struct error *error = cli_end(cli);
-    if (error) {
-        json_decref(body);
-        return error;
-    }
+    TRY(cli_end(cli));
+    if (!json_object_size(body))
+        return error_new(ERR_INVALID, "no limit is given: --vcpu N, --memory-gb N …");
     TRY(cli_call(cli, "PATCH",
                  arena_printf(cli->arena, "/v1/units/%s/quotas/%s", client_escape(cli->arena, unit),
                               client_escape(cli->arena, cloud)),
-                 body, &answer));
+                 json_incref(body), &answer));
     client_answer_done(&answer);
     return NULL;
 }
 
 static struct error *set_capacity(struct cli *cli, const struct cli_command *command)
 {
-    const char *cloud, *mbps = cli_flag(cli, "bandwidth-mbps");
+    const char *cloud;
     struct client_answer answer;
+    int64_t mbps;
+    bool found;
     (void)command;
+    TRY(cli_number(cli, "bandwidth-mbps", &found, &mbps));
     TRY(cli_argument(cli, "CLOUD", &cloud));
     TRY(cli_end(cli));
+    if (!found)
+        return error_new(ERR_INVALID, "--bandwidth-mbps is missing");
     json_t *body = json_object();
-    if (mbps)
-        json_put_int(body, "bandwidth_mbps", strtoll(mbps, NULL, 10));
+    json_put_int(body, "bandwidth_mbps", mbps);
     TRY(cli_call(cli, "PUT",
                  arena_printf(cli->arena, "/v1/clouds/%s/capacity", client_escape(cli->arena, cloud)), body,
                  &answer));
     client_answer_done(&answer);
     return NULL;
-}
-
-static void put_list(struct cli *cli, json_t *body, const char *member)
-{
-    const char *text = cli_flag(cli, member);
-    if (!text)
-        return;
-    json_t *list = json_array();
-    char *rest = arena_strdup(cli->arena, text), *item;
-    while ((item = strsep(&rest, ",")))
-        json_push(list, json_string(item));
-    json_put(body, member, list);
 }
 
 static struct error *make_principal(struct cli *cli, const struct cli_command *command)
@@ -213,9 +178,9 @@ static struct error *make_principal(struct cli *cli, const struct cli_command *c
     json_put_text(body, "id", id);
     char *rest = arena_strdup(cli->arena, command->filters), *member;
     while ((member = strsep(&rest, ",")))
-        put_flag(cli, body, member);
-    put_list(cli, body, "systems");
-    put_list(cli, body, "clouds");
+        cli_put_flag(cli, body, member);
+    cli_put_list(cli, body, "systems");
+    cli_put_list(cli, body, "clouds");
     return post(cli, command->path, body);
 }
 
@@ -223,14 +188,17 @@ static struct error *make_principal(struct cli *cli, const struct cli_command *c
  */
 static struct error *issue_token(struct cli *cli, const struct cli_command *command)
 {
-    const char *principal, *life = cli_flag(cli, "expires-in");
+    const char *principal;
     struct client_answer answer;
+    int64_t life;
+    bool limited;
+    TRY(cli_number(cli, "expires-in", &limited, &life));
     TRY(cli_argument(cli, "PRINCIPAL", &principal));
     TRY(cli_end(cli));
     json_t *body = json_object();
     json_put_text(body, "principal", principal);
-    if (life)
-        json_put_int(body, "expires_in", strtoll(life, NULL, 10));
+    if (limited)
+        json_put_int(body, "expires_in", life);
     TRY(cli_call(cli, "POST", command->path, body, &answer));
     if (cli->json)
         cli_print(cli, answer.body);

@@ -13,38 +13,35 @@ static const char *text_of(const json_t *object, const char *member)
 
 static struct error *show_bill(struct cli *cli, const struct cli_command *command)
 {
-    static const struct cli_column columns[] = {{"LINE", "line", true},
-                                                {"TYPE", "type", false},
-                                                {"CLOUD", "cloud", false},
-                                                {"SYSTEM", "system", false},
-                                                {"ITEM", "item", false},
-                                                {"PRICE", "price_yuan", true},
-                                                {"AVERAGE", "average_quantity", true},
-                                                {"UNIT HOURS", "usage_unit_hours", true},
-                                                {"YUAN", "amount_yuan", true},
+    static const struct cli_column columns[] = {{"LINE", "line", true, 0},
+                                                {"TYPE", "type", false, 0},
+                                                {"CLOUD", "cloud", false, 0},
+                                                {"SYSTEM", "system", false, 0},
+                                                {"ITEM", "item", false, 0},
+                                                {"PRICE", "price_yuan", true, 0},
+                                                {"AVERAGE", "average_quantity", true, 0},
+                                                {"UNIT HOURS", "usage_unit_hours", true, 0},
+                                                {"YUAN", "amount_yuan", true, 0},
                                                 {0}};
     const char *id;
-    struct client_answer answer;
+    json_t *bill;
     (void)command;
     TRY(cli_argument(cli, "BILL", &id));
     TRY(cli_end(cli));
-    TRY(cli_call(cli, "GET",
-                 arena_printf(cli->arena, "/v1/bills/%s?page_size=1000", client_escape(cli->arena, id)), NULL,
-                 &answer));
+    TRY(cli_call_pages(cli, arena_printf(cli->arena, "/v1/bills/%s", client_escape(cli->arena, id)), &bill));
     if (cli->json) {
-        cli_print(cli, answer.body);
+        cli_print(cli, bill);
     } else {
-        const json_t *bill = answer.body;
         (void)printf("Bill %s  unit %s  provider %s  month %s\n\n", text_of(bill, "number"),
                      text_of(bill, "unit"), text_of(bill, "provider"), text_of(bill, "month"));
-        cli_print_table(json_object_get(bill, "lines"), columns);
+        cli_print_table(cli, json_object_get(bill, "lines"), columns);
         if (json_is_true(json_object_get(bill, "partial")))
             (void)printf("\nTotal of the lines that you may see %s yuan\n", text_of(bill, "total_yuan"));
         else
             (void)printf("\nTotal %s yuan   SM3 %s\n", text_of(bill, "total_yuan"),
                          text_of(bill, "digest_sm3"));
     }
-    client_answer_done(&answer);
+    json_decref(bill);
     return NULL;
 }
 
@@ -67,16 +64,16 @@ static struct error *close_month(struct cli *cli, const struct cli_command *comm
  * amount. */
 static void print_statement(struct cli *cli, const json_t *statement, const char *group_by)
 {
-    static const struct cli_column all[] = {{"UNIT", "unit", false},
-                                            {"SYSTEM", "system", false},
-                                            {"CLOUD", "cloud", false},
-                                            {"PROVIDER", "provider", false},
-                                            {"ITEM", "item", false},
-                                            {"SERVICE", "item_name", false},
+    static const struct cli_column all[] = {{"UNIT", "unit", false, 0},
+                                            {"SYSTEM", "system", false, 0},
+                                            {"CLOUD", "cloud", false, 0},
+                                            {"PROVIDER", "provider", false, 0},
+                                            {"ITEM", "item", false, 0},
+                                            {"SERVICE", "item_name", false, 0},
                                             {0}};
-    static const struct cli_column item_figures[] = {{"PRICE", "price_yuan", true},
-                                                     {"AVERAGE", "average_quantity", true},
-                                                     {"UNIT HOURS", "usage_unit_hours", true}};
+    static const struct cli_column item_figures[] = {{"PRICE", "price_yuan", true, 0},
+                                                     {"AVERAGE", "average_quantity", true, 0},
+                                                     {"UNIT HOURS", "usage_unit_hours", true, 0}};
     struct cli_column columns[12] = {{0}};
     size_t count = 0;
     bool by_item = strstr(group_by, "item") != NULL;
@@ -87,35 +84,34 @@ static void print_statement(struct cli *cli, const json_t *statement, const char
     }
     for (size_t i = 0; by_item && i < 3; i++)
         columns[count++] = item_figures[i];
-    columns[count++] = (struct cli_column){"YUAN", "amount_yuan", true};
+    columns[count++] = (struct cli_column){"YUAN", "amount_yuan", true, 0};
     const json_t *total = json_object_get(statement, "total");
     (void)printf("Consolidated statement %s (%s, %lld hours)\n\n", text_of(statement, "month"),
                  text_of(statement, "state"),
                  (long long)json_integer_value(json_object_get(statement, "hours")));
-    cli_print_table(json_object_get(statement, "rows"), columns);
+    cli_print_table(cli, json_object_get(statement, "rows"), columns);
     (void)printf("\nTotal %s yuan, %lld lines\n", text_of(total, "amount_yuan"),
                  (long long)json_integer_value(json_object_get(total, "lines")));
-    (void)cli;
 }
 
 static struct error *statement(struct cli *cli, const struct cli_command *command)
 {
     const char *month, *group_by = cli_flag(cli, "group-by");
-    struct client_answer answer;
+    json_t *body;
     (void)command;
     if (!group_by)
         group_by = "unit,cloud,provider,item";
     TRY(cli_argument(cli, "MONTH", &month));
     TRY(cli_end(cli));
-    TRY(cli_call(cli, "GET",
-                 arena_printf(cli->arena, "/v1/statements/%s?group_by=%s", client_escape(cli->arena, month),
-                              client_escape(cli->arena, group_by)),
-                 NULL, &answer));
+    TRY(cli_call_pages(cli,
+                       arena_printf(cli->arena, "/v1/statements/%s?group_by=%s",
+                                    client_escape(cli->arena, month), client_escape(cli->arena, group_by)),
+                       &body));
     if (cli->json)
-        cli_print(cli, answer.body);
+        cli_print(cli, body);
     else
-        print_statement(cli, answer.body, group_by);
-    client_answer_done(&answer);
+        print_statement(cli, body, group_by);
+    json_decref(body);
     return NULL;
 }
 

@@ -1,5 +1,6 @@
 /* Commands that order and operate: quote, order, instances, volumes, operations, drift; and `api`. See cli.h.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,15 +9,33 @@
 #include "broker/base/json.h"
 #include "broker/cli/commands.h"
 
-#define FILE_MAX_BYTES (1024 * 1024)
-
-static bool is_number(const char *text)
+/* Members that are numbers; all others are text, even when they are digits alone. */
+static bool is_number_member(const char *name)
 {
-    return *text && strspn(text, "0123456789") == strlen(text);
+    static const char *const names[] = {"vcpu", "memory_gb", "system_disk_gb", "size_gb",
+                                        "mbps", "family",    "grace_seconds",  "count"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name, names[i]))
+            return true;
+    return false;
 }
 
-/* "name=web-1,vcpu=2,image=debian": name and cloud are the resource's own, the rest its spec; digits alone
- * are numbers. */
+static struct error *put_member(json_t *object, const char *name, const char *text)
+{
+    char *end;
+    if (!is_number_member(name)) {
+        json_put_text(object, name, text);
+        return NULL;
+    }
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || *end || end == text)
+        return error_new(ERR_INVALID, "%s must be a whole number, not \"%s\"", name, text);
+    json_put_int(object, name, value);
+    return NULL;
+}
+
+/* "name=web-1,vcpu=2,image=debian": name, cloud and count are the resource's own, the rest its spec. */
 static struct error *parse_resource(struct cli *cli, const char *kind, const char *text, json_t *resources)
 {
     json_t *resource = json_object(), *spec = json_object();
@@ -30,13 +49,8 @@ static struct error *parse_resource(struct cli *cli, const char *kind, const cha
             return error_new(ERR_INVALID, "--%s %s: \"%s\" is not of the form member=value", kind, text,
                              part);
         *value++ = '\0';
-        if (!strcmp(part, "name") || !strcmp(part, "cloud") || !strcmp(part, "count"))
-            json_put(resource, part,
-                     is_number(value) && !strcmp(part, "count") ? json_integer(strtoll(value, NULL, 10))
-                                                                : json_string(value));
-        else
-            json_put(spec, part,
-                     is_number(value) ? json_integer(strtoll(value, NULL, 10)) : json_string(value));
+        bool own = !strcmp(part, "name") || !strcmp(part, "cloud") || !strcmp(part, "count");
+        TRY_DOING(put_member(own ? resource : spec, part, value), "--%s %s", kind, text);
     }
     return NULL;
 }
@@ -74,36 +88,33 @@ static struct error *order(struct cli *cli, const struct cli_command *command)
 
 static struct error *quote(struct cli *cli, const struct cli_command *command)
 {
-    static const struct cli_column columns[] = {{"CLOUD", "cloud", false},
-                                                {"PROVIDER", "provider", false},
-                                                {"YUAN/MONTH", "monthly_yuan", true},
-                                                {"TOTAL YUAN", "total_yuan", true},
+    static const struct cli_column columns[] = {{"CLOUD", "cloud", false, 0},
+                                                {"PROVIDER", "provider", false, 0},
+                                                {"YUAN/MONTH", "monthly_yuan", true, 0},
+                                                {"TOTAL YUAN", "total_yuan", true, 0},
+                                                {"NO QUOTE BECAUSE", "unavailable", false, 0},
                                                 {0}};
     struct client_answer answer;
-    const char *months = cli_flag(cli, "months"), *clouds = cli_flag(cli, "clouds");
+    int64_t months;
+    bool termed;
     json_t *body = json_hold(cli->arena, json_object()), *resources = json_array();
     (void)command;
     json_put(body, "resources", resources);
+    TRY(cli_number(cli, "months", &termed, &months));
+    cli_put_list(cli, body, "clouds");
     TRY(collect_resources(cli, resources));
     TRY(cli_end(cli));
     size_t i;
     json_t *resource;
     json_array_foreach (resources, i, resource)
         (void)json_object_del(resource, "name"); /* a quote needs none */
-    if (months)
-        json_put_int(body, "months", strtoll(months, NULL, 10));
-    if (clouds) {
-        json_t *list = json_array();
-        char *rest = arena_strdup(cli->arena, clouds), *cloud;
-        while ((cloud = strsep(&rest, ",")))
-            json_push(list, json_string(cloud));
-        json_put(body, "clouds", list);
-    }
+    if (termed)
+        json_put_int(body, "months", months);
     TRY(cli_call(cli, "POST", "/v1/quotes", json_incref(body), &answer));
     if (cli->json)
         cli_print(cli, answer.body);
     else
-        cli_print_table(json_object_get(answer.body, "quotes"), columns);
+        cli_print_table(cli, json_object_get(answer.body, "quotes"), columns);
     client_answer_done(&answer);
     return NULL;
 }
@@ -116,16 +127,13 @@ static struct error *verb(struct cli *cli, const struct cli_command *command)
     json_t *body = json_hold(cli->arena, json_object());
     char *rest = arena_strdup(cli->arena, command->filters ? command->filters : ""), *member;
     while ((member = strsep(&rest, ","))) {
-        char *flag = arena_strdup(cli->arena, member);
-        for (char *at = flag; *at; at++)
-            *at = *at == '_' ? '-' : *at;
+        const char *flag = cli_flag_of(cli, member);
         bool is_switch = !strcmp(member, "allow_restart");
         const char *value = *member && !is_switch ? cli_flag(cli, flag) : NULL;
         if (is_switch && cli_switch(cli, flag))
             json_put_bool(body, member, true);
         if (value)
-            json_put(body, member,
-                     is_number(value) ? json_integer(strtoll(value, NULL, 10)) : json_string(value));
+            TRY(put_member(body, member, value));
     }
     TRY(cli_argument(cli, "ID", &id));
     TRY(cli_end(cli));
@@ -146,7 +154,7 @@ static struct error *delete (struct cli *cli, const struct cli_command *command)
     return cli_accepted(cli, &answer);
 }
 
-/* The guest's text, as it is. */
+/* The guest's text, line by line. */
 static struct error *console(struct cli *cli, const struct cli_command *command)
 {
     static const char prefix[] = "/v1/operations/";
@@ -164,7 +172,7 @@ static struct error *console(struct cli *cli, const struct cli_command *command)
         return error_new(ERR_UNAVAILABLE, "the broker named no operation");
     TRY(cli_follow(cli, operation + strlen(prefix), &ended));
     const char *text = json_string_value(json_object_get(json_object_get(ended, "result"), "console"));
-    (void)fputs(text ? text : "", stdout);
+    (void)fputs(cli_safe(cli->arena, text ? text : "", true), stdout);
     json_decref(ended);
     return NULL;
 }
@@ -224,21 +232,11 @@ static struct error *api(struct cli *cli, const struct cli_command *command)
     if (cli->argc)
         TRY(cli_argument(cli, "BODY", &text));
     TRY(cli_end(cli));
-    if (text && *text == '@') {
-        FILE *file = fopen(text + 1, "re");
-        if (!file)
-            return error_new(ERR_INVALID, "could not open %s", text + 1);
-        char *content = arena_alloc(cli->arena, FILE_MAX_BYTES + 1);
-        size_t length = fread(content, 1, FILE_MAX_BYTES, file);
-        (void)fclose(file); /* it was only read */
-        TRY_DOING(json_parse(content, length, &body), "could not read %s", text + 1);
-    } else if (text) {
+    if (text && *text == '@')
+        TRY(cli_read_file(cli, text + 1, &body));
+    else if (text)
         TRY_DOING(json_parse(text, strlen(text), &body), "BODY");
-    }
-    bool conditional =
-        !strcmp(method, "PATCH") || (!strcmp(method, "DELETE") && !strstr(path, "/operations/"));
-    TRY(conditional ? cli_call_matching(cli, method, path, body, &answer)
-                    : cli_call(cli, method, path, body, &answer));
+    TRY(cli_call_matching(cli, method, path, body, &answer));
     if (answer.body)
         cli_print(&(struct cli){.json = true}, answer.body);
     else if (answer.text)

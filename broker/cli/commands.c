@@ -9,139 +9,162 @@
     {                                                                  \
         words, arguments, help, cli_list, path, columns, filters, NULL \
     }
+/* `arguments` of a list or a single thing is what `{}` in its path stands for. */
 #define SHOW(words, path, help)                             \
     {                                                       \
         words, "ID", help, cli_show, path, NULL, NULL, NULL \
     }
 
-static const struct cli_column item_columns[] = {{"CODE", "code", false},
-                                                 {"ITEM", "name_en", false},
-                                                 {"NAME", "name", false},
-                                                 {"QUANTITY", "billing_quantity+unit", false},
-                                                 {"CAP YUAN/MONTH", "cap_yuan", true},
-                                                 {"WEIGHT %", "weight_percent", true},
+static const struct cli_column item_columns[] = {{"CODE", "code", false, 0},
+                                                 {"NAME", "name", false, 24},
+                                                 {"ITEM", "name_en", false, 30},
+                                                 {"QUANTITY", "billing_quantity+unit", false, 14},
+                                                 {"CAP/MONTH", "cap_yuan", true, 0},
+                                                 {"WEIGHT %", "weight_percent", true, 0},
                                                  {0}};
 static const struct cli_column security_columns[] = {
-    {"CODE", "code", false}, {"SERVICE", "name_en", false}, {"NAME", "name", false}, {0}};
+    {"CODE", "code", false, 0}, {"SERVICE", "name_en", false, 0}, {"NAME", "name", false, 0}, {0}};
 static const struct cli_column extended_columns[] = {
-    {"CATEGORY", "category", false}, {"SERVICE", "name_en", false}, {0}};
+    {"CATEGORY", "category", false, 0}, {"SERVICE", "name_en", false, 0}, {0}};
 static const struct cli_column kind_columns[] = {
-    {"KIND", "name", false}, {"NAME", "name_zh", false}, {"ITEMS", "items", false}, {0}};
-static const struct cli_column provider_columns[] = {{"PROVIDER", "id", false}, {"NAME", "name", false}, {0}};
-static const struct cli_column bid_columns[] = {{"BID", "id", false},
-                                                {"PROVIDER", "provider", false},
-                                                {"STATE", "state", false},
-                                                {"WEIGHTED TOTAL", "weighted_total_yuan", true},
-                                                {"SUBMITTED", "submitted_at", false},
+    {"KIND", "name", false, 0}, {"NAME", "name_zh", false, 0}, {"ITEMS", "items", false, 0}, {0}};
+static const struct cli_column provider_columns[] = {
+    {"PROVIDER", "id", false, 0}, {"NAME", "name", false, 0}, {0}};
+static const struct cli_column bid_columns[] = {{"BID", "id", false, 0},
+                                                {"PROVIDER", "provider", false, 0},
+                                                {"STATE", "state", false, 0},
+                                                {"WEIGHTED TOTAL", "weighted_total_yuan", true, 0},
+                                                {"SUBMITTED", "submitted_at", false, 0},
                                                 {0}};
-static const struct cli_column price_columns[] = {{"ITEM", "item", false},
-                                                  {"PROVIDER", "provider", false},
-                                                  {"YUAN/MONTH", "price_yuan", true},
-                                                  {"CAP", "cap_yuan", true},
+static const struct cli_column price_columns[] = {{"ITEM", "item", false, 0},
+                                                  {"PROVIDER", "provider", false, 0},
+                                                  {"YUAN/MONTH", "price_yuan", true, 0},
+                                                  {"CAP", "cap_yuan", true, 0},
                                                   {0}};
-static const struct cli_column cloud_columns[] = {{"CLOUD", "id", false},
-                                                  {"NAME", "name", false},
-                                                  {"KIND", "kind", false},
-                                                  {"GROUP", "group", false},
-                                                  {"PROVIDER", "provider", false},
-                                                  {"STATE", "state", false},
+static const struct cli_column cloud_columns[] = {{"CLOUD", "id", false, 0},
+                                                  {"NAME", "name", false, 0},
+                                                  {"KIND", "kind", false, 0},
+                                                  {"GROUP", "group", false, 0},
+                                                  {"PROVIDER", "provider", false, 0},
+                                                  {"STATE", "state", false, 0},
                                                   {0}};
-static const struct cli_column endpoint_columns[] = {{"ENDPOINT", "id", false},
-                                                     {"CLOUD", "cloud", false},
-                                                     {"DRIVER", "driver", false},
-                                                     {"PRODUCT", "about.product", false},
-                                                     {"SYNCED", "synced_at", false},
-                                                     {"ERROR", "sync_error", false},
+static const struct cli_column endpoint_columns[] = {{"ENDPOINT", "id", false, 0},
+                                                     {"CLOUD", "cloud", false, 0},
+                                                     {"DRIVER", "driver", false, 0},
+                                                     {"PRODUCT", "about.product", false, 0},
+                                                     {"SYNCED", "synced_at", false, 0},
+                                                     {"ERROR", "sync_error", false, 0},
                                                      {0}};
-static const struct cli_column unit_columns[] = {
-    {"UNIT", "id", false}, {"NAME", "name", false}, {"KIND", "kind", false}, {"STATE", "state", false}, {0}};
-static const struct cli_column system_columns[] = {{"SYSTEM", "id", false},
-                                                   {"UNIT", "unit", false},
-                                                   {"NAME", "name", false},
-                                                   {"INSURANCE", "insurance", false},
+static const struct cli_column unit_columns[] = {{"UNIT", "id", false, 0},
+                                                 {"NAME", "name", false, 0},
+                                                 {"KIND", "kind", false, 0},
+                                                 {"STATE", "state", false, 0},
+                                                 {0}};
+static const struct cli_column system_columns[] = {{"SYSTEM", "id", false, 0},
+                                                   {"UNIT", "unit", false, 0},
+                                                   {"NAME", "name", false, 0},
+                                                   {"INSURANCE", "insurance", false, 0},
                                                    {0}};
-static const struct cli_column quota_columns[] = {{"CLOUD", "cloud", false},
-                                                  {"METRIC", "metric", false},
-                                                  {"USED", "used", true},
-                                                  {"LIMIT", "limit", true},
+static const struct cli_column quota_columns[] = {{"CLOUD", "cloud", false, 0},
+                                                  {"METRIC", "metric", false, 0},
+                                                  {"USED", "used", true, 0},
+                                                  {"LIMIT", "limit", true, 0},
                                                   {0}};
 static const struct cli_column order_columns[] = {
-    {"ORDER", "id", false},     {"SYSTEM", "system", false},      {"STATE", "state", false},
-    {"BY", "principal", false}, {"CREATED", "created_at", false}, {0}};
-static const struct cli_column operation_columns[] = {{"OPERATION", "id", false},
-                                                      {"KIND", "kind", false},
-                                                      {"STATE", "state", false},
-                                                      {"%", "percent", true},
-                                                      {"STEP", "step", false},
-                                                      {"CREATED", "created_at", false},
+    {"ORDER", "id", false, 0},     {"SYSTEM", "system", false, 0},      {"STATE", "state", false, 0},
+    {"BY", "principal", false, 0}, {"CREATED", "created_at", false, 0}, {0}};
+static const struct cli_column operation_columns[] = {{"OPERATION", "id", false, 0},
+                                                      {"KIND", "kind", false, 0},
+                                                      {"STATE", "state", false, 0},
+                                                      {"%", "percent", true, 0},
+                                                      {"STEP", "step", false, 0},
+                                                      {"CREATED", "created_at", false, 0},
                                                       {0}};
 static const struct cli_column instance_columns[] = {
-    {"INSTANCE", "id", false},      {"NAME", "name", false},
-    {"CLOUD", "cloud", false},      {"STATE", "state", false},
-    {"POWER", "power", false},      {"VCPU", "spec.vcpu", true},
-    {"GB", "spec.memory_gb", true}, {"ARCH", "spec.architecture", false},
-    {"ADDRESS", "address", false},  {0}};
-static const struct cli_column volume_columns[] = {{"VOLUME", "id", false},
-                                                   {"NAME", "name", false},
-                                                   {"CLOUD", "cloud", false},
-                                                   {"STATE", "state", false},
-                                                   {"GB", "spec.size_gb", true},
-                                                   {"CLASS", "spec.performance", false},
-                                                   {"ATTACHED TO", "attached_to", false},
+    {"INSTANCE", "id", false, 0},      {"NAME", "name", false, 0},
+    {"CLOUD", "cloud", false, 0},      {"STATE", "state", false, 0},
+    {"POWER", "power", false, 0},      {"VCPU", "spec.vcpu", true, 0},
+    {"GB", "spec.memory_gb", true, 0}, {"ARCH", "spec.architecture", false, 0},
+    {"ADDRESS", "address", false, 0},  {0}};
+static const struct cli_column volume_columns[] = {{"VOLUME", "id", false, 0},
+                                                   {"NAME", "name", false, 0},
+                                                   {"CLOUD", "cloud", false, 0},
+                                                   {"STATE", "state", false, 0},
+                                                   {"GB", "spec.size_gb", true, 0},
+                                                   {"CLASS", "spec.performance", false, 0},
+                                                   {"ATTACHED TO", "attached_to", false, 0},
                                                    {0}};
-static const struct cli_column resource_columns[] = {{"RESOURCE", "id", false},
-                                                     {"KIND", "kind", false},
-                                                     {"NAME", "name", false},
-                                                     {"CLOUD", "cloud", false},
-                                                     {"STATE", "state", false},
-                                                     {"ADDRESS", "address", false},
+static const struct cli_column resource_columns[] = {{"RESOURCE", "id", false, 0},
+                                                     {"KIND", "kind", false, 0},
+                                                     {"NAME", "name", false, 0},
+                                                     {"CLOUD", "cloud", false, 0},
+                                                     {"STATE", "state", false, 0},
+                                                     {"ADDRESS", "address", false, 0},
                                                      {0}};
-static const struct cli_column usage_columns[] = {{"RESOURCE", "resource", false},
-                                                  {"KIND", "kind", false},
-                                                  {"ITEM", "item", false},
-                                                  {"QUANTITY", "quantity", true},
-                                                  {"FROM", "from", false},
-                                                  {"TO", "to", false},
+static const struct cli_column usage_columns[] = {{"RESOURCE", "resource", false, 0},
+                                                  {"KIND", "kind", false, 0},
+                                                  {"ITEM", "item", false, 0},
+                                                  {"QUANTITY", "quantity", true, 0},
+                                                  {"FROM", "from", false, 0},
+                                                  {"TO", "to", false, 0},
                                                   {0}};
-static const struct cli_column bill_columns[] = {{"BILL", "id", false},
-                                                 {"NUMBER", "number", false},
-                                                 {"MONTH", "month", false},
-                                                 {"UNIT", "unit", false},
-                                                 {"PROVIDER", "provider", false},
-                                                 {"YUAN", "total_yuan", true},
+static const struct cli_column bill_columns[] = {{"BILL", "id", false, 0},
+                                                 {"NUMBER", "number", false, 0},
+                                                 {"MONTH", "month", false, 0},
+                                                 {"UNIT", "unit", false, 0},
+                                                 {"PROVIDER", "provider", false, 0},
+                                                 {"YUAN", "total_yuan", true, 0},
                                                  {0}};
 static const struct cli_column capacity_columns[] = {
-    {"CLOUD", "cloud", false},        {"ENDPOINT", "endpoint", false},
-    {"METRIC", "metric", false},      {"TOTAL", "total", true},
-    {"ALLOCATED", "allocated", true}, {"FREE", "free", true},
-    {"%", "percent", true},           {0}};
+    {"CLOUD", "cloud", false, 0},        {"ENDPOINT", "endpoint", false, 0},
+    {"METRIC", "metric", false, 0},      {"TOTAL", "total", true, 0},
+    {"ALLOCATED", "allocated", true, 0}, {"FREE", "free", true, 0},
+    {"%", "percent", true, 0},           {0}};
 static const struct cli_column alert_columns[] = {
-    {"ALERT", "id", false},           {"CLOUD", "cloud", false},
-    {"KIND", "kind", false},          {"SUBJECT", "subject", false},
-    {"RAISED", "raised_at", false},   {"DUE", "due_at", false},
-    {"CLEARED", "cleared_at", false}, {0}};
+    {"ALERT", "id", false, 0},           {"CLOUD", "cloud", false, 0},
+    {"KIND", "kind", false, 0},          {"SUBJECT", "subject", false, 0},
+    {"RAISED", "raised_at", false, 0},   {"DUE", "due_at", false, 0},
+    {"CLEARED", "cleared_at", false, 0}, {0}};
 static const struct cli_column drift_columns[] = {
-    {"DRIFT", "id", false},          {"CLOUD", "cloud", false},
-    {"KIND", "kind", false},         {"SUBJECT", "subject", false},
-    {"EXPECTED", "expected", false}, {"SEEN", "seen", false},
-    {"SINCE", "first_seen", false},  {0}};
-static const struct cli_column principal_columns[] = {{"PRINCIPAL", "id", false},
-                                                      {"ROLE", "role", false},
-                                                      {"UNIT", "unit", false},
-                                                      {"PROVIDER", "provider", false},
-                                                      {"CLOUDS", "clouds", false},
-                                                      {"DISABLED", "disabled", false},
+    {"DRIFT", "id", false, 0},           {"CLOUD", "cloud", false, 0},
+    {"KIND", "kind", false, 0},          {"SUBJECT", "subject", false, 0},
+    {"EXPECTED", "expected", false, 28}, {"SEEN", "seen", false, 28},
+    {"SINCE", "first_seen", false, 0},   {0}};
+static const struct cli_column principal_columns[] = {{"PRINCIPAL", "id", false, 0},
+                                                      {"ROLE", "role", false, 0},
+                                                      {"UNIT", "unit", false, 0},
+                                                      {"PROVIDER", "provider", false, 0},
+                                                      {"CLOUDS", "clouds", false, 0},
+                                                      {"DISABLED", "disabled", false, 0},
                                                       {0}};
-static const struct cli_column token_columns[] = {{"TOKEN", "jti", false},
-                                                  {"PRINCIPAL", "principal", false},
-                                                  {"EXPIRES", "expires_at", false},
-                                                  {"REVOKED", "revoked_at", false},
+static const struct cli_column token_columns[] = {{"TOKEN", "jti", false, 0},
+                                                  {"PRINCIPAL", "principal", false, 0},
+                                                  {"EXPIRES", "expires_at", false, 0},
+                                                  {"REVOKED", "revoked_at", false, 0},
                                                   {0}};
+static const struct cli_column key_columns[] = {{"KEY", "kid", false, 0},
+                                                {"ALGORITHM", "alg", false, 0},
+                                                {"SIGNS FROM", "signs_from", false, 0},
+                                                {"RETIRES", "retires_at", false, 0},
+                                                {"REVOKED", "revoked_at", false, 0},
+                                                {0}};
+static const struct cli_column setting_columns[] = {
+    {"SETTING", "name", false, 0}, {"DEFAULT", "default", false, 0}, {"CHOICES", "choices", false, 0}, {0}};
+static const struct cli_column address_columns[] = {{"ID", "id", false, 0},
+                                                    {"NAME", "name", false, 0},
+                                                    {"CLOUD", "cloud", false, 0},
+                                                    {"STATE", "state", false, 0},
+                                                    {"ADDRESS", "address", false, 0},
+                                                    {"ATTACHED TO", "attached_to", false, 0},
+                                                    {0}};
+static const struct cli_column bandwidth_columns[] = {
+    {"ID", "id", false, 0},       {"NAME", "name", false, 0},     {"CLOUD", "cloud", false, 0},
+    {"STATE", "state", false, 0}, {"MBPS", "spec.mbps", true, 0}, {0}};
 static const struct cli_column audit_columns[] = {
-    {"AT", "at", false},           {"PRINCIPAL", "principal", false},
-    {"ACTION", "action", false},   {"METHOD", "method", false},
-    {"PATH", "path", false},       {"STATUS", "status", true},
-    {"SUBJECT", "subject", false}, {0}};
+    {"AT", "at", false, 0},           {"PRINCIPAL", "principal", false, 0},
+    {"ACTION", "action", false, 0},   {"METHOD", "method", false, 0},
+    {"PATH", "path", false, 0},       {"STATUS", "status", true, 0},
+    {"SUBJECT", "subject", false, 0}, {0}};
 
 const struct cli_command list_commands[] = {
     LIST("catalog items", "/v1/catalog/items", item_columns, NULL,
@@ -152,9 +175,13 @@ const struct cli_command list_commands[] = {
          "the extended services, filed by providers"),
     LIST("catalog kinds", "/v1/catalog/kinds", kind_columns, NULL,
          "what can be ordered, and which items it uses"),
+    LIST("catalog agreement", "/v1/catalog/agreement", setting_columns, NULL,
+         "the settings of an agreement and their defaults"),
     LIST("provider list", "/v1/providers", provider_columns, NULL, "the providers"),
-    LIST("bid list", "/v1/bids", bid_columns, "provider,state",
-         "bids and their weighted totals (--provider, --state)"),
+    SHOW("provider show", "/v1/providers/{}", "one provider and its agreement"),
+    LIST_OF("bid list", "PROVIDER", "/v1/providers/{}/bids", bid_columns, NULL,
+            "a provider's bids and their weighted totals"),
+    SHOW("bid show", "/v1/bids/{}", "one bid with its prices"),
     LIST("price list", "/v1/prices", price_columns, "item,at",
          "prices in force, compared across providers (--item, --at)"),
     LIST("cloud list", "/v1/clouds", cloud_columns, "kind,provider", "the clouds (--kind, --provider)"),
@@ -162,6 +189,7 @@ const struct cli_command list_commands[] = {
     LIST("endpoint list", "/v1/endpoints", endpoint_columns, "cloud", "hypervisor managers (--cloud)"),
     SHOW("endpoint show", "/v1/endpoints/{}", "one endpoint and the state of its gate"),
     LIST("unit list", "/v1/units", unit_columns, NULL, "the using units"),
+    SHOW("unit show", "/v1/units/{}", "one using unit"),
     LIST_OF("system list", "UNIT", "/v1/units/{}/systems", system_columns, NULL,
             "a unit's information systems"),
     LIST_OF("quota list", "UNIT", "/v1/units/{}/quotas", quota_columns, NULL,
@@ -178,6 +206,10 @@ const struct cli_command list_commands[] = {
     LIST("volume list", "/v1/volumes", volume_columns, "cloud,system,state",
          "volumes (--cloud, --system, --state)"),
     SHOW("volume show", "/v1/volumes/{}", "one volume"),
+    LIST("address list", "/v1/addresses", address_columns, "cloud,system,state",
+         "Internet addresses (--cloud, --system, --state)"),
+    LIST("bandwidth list", "/v1/bandwidths", bandwidth_columns, "cloud,system,state",
+         "rented bandwidth (--cloud, --system, --state)"),
     LIST("resource list", "/v1/resources", resource_columns, "kind,cloud,system,state",
          "resources of every kind (--kind, --cloud, --system, --state)"),
     SHOW("resource show", "/v1/resources/{}", "one resource"),
@@ -185,16 +217,20 @@ const struct cli_command list_commands[] = {
          "usage intervals (--unit, --system, --cloud, --provider, --resource, --item, --from, --to)"),
     LIST("bill list", "/v1/bills", bill_columns, "month,unit,provider",
          "bills (--month, --unit, --provider)"),
+    {"month show", "MONTH", "whether a month is closed, and with what total", cli_show, "/v1/months/{}", NULL,
+     NULL, NULL},
     LIST("capacity list", "/v1/capacity", capacity_columns, "cloud",
          "what clouds have and what is allocated (--cloud)"),
     LIST("alert list", "/v1/alerts", alert_columns, "cloud,state",
          "what is running out (--cloud, --state open|cleared)"),
     LIST("drift list", "/v1/drift", drift_columns, "cloud,kind,state",
          "where providers and broker differ (--cloud, --kind, --state)"),
-    LIST("principal list", "/v1/principals", principal_columns, NULL, "who may call"),
-    LIST("token list", "/v1/tokens", token_columns, NULL, "tokens that were issued"),
-    LIST("audit list", "/v1/audit", audit_columns, "unit,principal,from,to",
-         "the audit trail (--unit, --principal, --from, --to)"),
+    LIST("principal list", "/v1/principals", principal_columns, "unit", "who may call (--unit)"),
+    SHOW("principal show", "/v1/principals/{}", "one principal"),
+    LIST("token list", "/v1/tokens", token_columns, "principal", "tokens that were issued (--principal)"),
+    LIST("key list", "/v1/keys", key_columns, NULL, "the public keys that tokens are verified with"),
+    LIST("audit list", "/v1/audit", audit_columns, "unit,principal,from,until",
+         "the audit trail, newest first (--unit, --principal, --from, --until)"),
     {"whoami", NULL, "who the broker takes you for", cli_show, "/v1/whoami", NULL, NULL, NULL},
     {0},
 };

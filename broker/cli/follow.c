@@ -8,6 +8,7 @@
 #include "broker/cli/cli.h"
 
 #define BAR_CELLS 30
+#define STEP_MOST 40 /* columns: a bar and its step fit a narrow terminal */
 #define FOLLOW_MOST_US (2 * MOMENT_HOUR)
 #define POLL_US (MOMENT_SECOND / 2)
 
@@ -19,26 +20,29 @@ static const char *text_of(const json_t *operation, const char *member)
 
 static void draw_bar(const json_t *operation, int64_t began)
 {
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *step = *text_of(operation, "step") ? text_of(operation, "step") : text_of(operation, "state");
     int percent = (int)json_integer_value(json_object_get(operation, "percent"));
     int full = percent * BAR_CELLS / 100;
     (void)fprintf(stderr, "\r\033[K[");
     for (int i = 0; i < BAR_CELLS; i++)
         (void)fputc(i < full ? '#' : '.', stderr);
-    (void)fprintf(stderr, "] %3d %%  %llds  %.60s", percent,
+    (void)fprintf(stderr, "] %3d %%  %llds  %s", percent,
                   (long long)((moment_monotonic() - began) / MOMENT_SECOND),
-                  *text_of(operation, "step") ? text_of(operation, "step") : text_of(operation, "state"));
+                  cli_cut(arena, cli_safe(arena, step, false), STEP_MOST));
 }
 
 /* A line when anything but the time changed. */
 static void print_change(const json_t *operation, char last[256])
 {
+    ARENA_AUTO struct arena *arena = arena_new();
     char line[256];
     (void)snprintf(line, sizeof line, "%s %3d %%  %s", text_of(operation, "kind"),
                    (int)json_integer_value(json_object_get(operation, "percent")),
                    *text_of(operation, "step") ? text_of(operation, "step") : text_of(operation, "state"));
     if (!strcmp(line, last))
         return;
-    (void)fprintf(stderr, "  %s\n", line);
+    (void)fprintf(stderr, "  %s\n", cli_safe(arena, line, false));
     memcpy(last, line, sizeof line);
 }
 

@@ -8,12 +8,12 @@
 #define PAGES_MAX 10000
 
 /* `{}` in a path stands for the next argument. */
-static struct error *fill_path(struct cli *cli, const char *pattern, const char **ret_path)
+static struct error *fill_path(struct cli *cli, const struct cli_command *command, const char **ret_path)
 {
-    const char *path = "", *hole;
+    const char *pattern = command->path, *path = "", *hole;
     while ((hole = strstr(pattern, "{}"))) {
         const char *argument;
-        TRY(cli_argument(cli, "an argument of the command", &argument));
+        TRY(cli_argument(cli, command->arguments, &argument));
         path = arena_printf(cli->arena, "%s%.*s%s", path, (int)(hole - pattern), pattern,
                             client_escape(cli->arena, argument));
         pattern = hole + 2;
@@ -27,11 +27,7 @@ static const char *add_filters(struct cli *cli, const char *path, const char *fi
 {
     char *rest = arena_strdup(cli->arena, filters ? filters : ""), *name;
     while ((name = strsep(&rest, ","))) {
-        char *flag = arena_strdup(cli->arena, name);
-        for (char *at = flag; *at; at++)
-            if (*at == '_')
-                *at = '-';
-        const char *value = *name ? cli_flag(cli, flag) : NULL;
+        const char *value = *name ? cli_flag(cli, cli_flag_of(cli, name)) : NULL;
         if (value)
             path = arena_printf(cli->arena, "%s%c%s=%s", path, strchr(path, '?') ? '&' : '?', name,
                                 client_escape(cli->arena, value));
@@ -39,8 +35,7 @@ static const char *add_filters(struct cli *cli, const char *path, const char *fi
     return path;
 }
 
-/* The list of an answer: its one array, whatever its name. */
-static json_t *find_list(const json_t *body)
+json_t *cli_list_of(const json_t *body)
 {
     const char *name;
     json_t *value;
@@ -50,23 +45,27 @@ static json_t *find_list(const json_t *body)
     return NULL;
 }
 
-/* All pages together. */
-static struct error *fetch_all(struct cli *cli, const char *path, json_t *items)
+struct error *cli_call_pages(struct cli *cli, const char *path, json_t **ret_body)
 {
+    json_t *body = NULL;
     const char *at = path;
     for (int page = 0; page < PAGES_MAX; page++) {
         struct client_answer answer;
         TRY(cli_call(cli, "GET", at, NULL, &answer));
-        json_t *page_items = find_list(answer.body);
-        if (page_items)
-            (void)json_array_extend(items, page_items); /* both are arrays */
-        const char *token = json_string_value(json_object_get(answer.body, "next_page_token"));
-        if (token)
-            at = arena_printf(cli->arena, "%s%cpage_token=%s", path, strchr(path, '?') ? '&' : '?',
-                              client_escape(cli->arena, token));
+        const char *token =
+            arena_strdup(cli->arena, json_string_value(json_object_get(answer.body, "next_page_token")));
+        if (!body)
+            body = json_hold(cli->arena, json_incref(answer.body));
+        else if (cli_list_of(body) && cli_list_of(answer.body))
+            (void)json_array_extend(cli_list_of(body), cli_list_of(answer.body)); /* both are arrays */
         client_answer_done(&answer);
-        if (!token)
+        if (!token) {
+            (void)json_object_del(body, "next_page_token"); /* of the first page, when there was one */
+            *ret_body = json_incref(body);
             return NULL;
+        }
+        at = arena_printf(cli->arena, "%s%cpage_token=%s", path, strchr(path, '?') ? '&' : '?',
+                          client_escape(cli->arena, token));
     }
     return error_new(ERR_TOO_LARGE, "more than %d pages: narrow the list", PAGES_MAX);
 }
@@ -74,15 +73,16 @@ static struct error *fetch_all(struct cli *cli, const char *path, json_t *items)
 struct error *cli_list(struct cli *cli, const struct cli_command *command)
 {
     const char *path;
-    TRY(fill_path(cli, command->path, &path));
+    TRY(fill_path(cli, command, &path));
     path = add_filters(cli, path, command->filters);
     TRY(cli_end(cli));
-    json_t *items = json_hold(cli->arena, json_array());
-    TRY(fetch_all(cli, path, items));
+    json_t *body;
+    TRY(cli_call_pages(cli, path, &body));
     if (cli->json)
-        cli_print(cli, items);
+        cli_print(cli, cli_list_of(body));
     else
-        cli_print_table(items, command->columns);
+        cli_print_table(cli, cli_list_of(body), command->columns);
+    json_decref(body);
     return NULL;
 }
 
@@ -90,7 +90,7 @@ struct error *cli_show(struct cli *cli, const struct cli_command *command)
 {
     const char *path;
     struct client_answer answer;
-    TRY(fill_path(cli, command->path, &path));
+    TRY(fill_path(cli, command, &path));
     path = add_filters(cli, path, command->filters);
     TRY(cli_end(cli));
     TRY(cli_call(cli, "GET", path, NULL, &answer));

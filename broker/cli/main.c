@@ -6,22 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/base/json.h"
 #include "broker/base/secret.h"
 #include "broker/cli/cli.h"
 
 static const char usage[] =
     "yunqiao: client of the Yunqiao multi-cloud broker\n\n"
-    "  yunqiao [options] COMMAND [arguments]\n\n"
+    "  yunqiao [options] COMMAND [arguments]\n"
+    "  yunqiao COMMAND --help       a command's arguments\n\n"
     "Options (anywhere on the line; the environment's name in brackets):\n"
-    "  --url URL            the broker, https://HOST:PORT [YUNQIAO_URL]\n"
-    "  --token-file FILE    a file with the bearer token [YUNQIAO_TOKEN_FILE, or YUNQIAO_TOKEN itself]\n"
-    "  --ca-file FILE       the broker's certificate or its authority's [YUNQIAO_CA_FILE]\n"
-    "  --cert FILE --key FILE  a client certificate instead of a token\n"
-    "  --json               print the answer as JSON\n"
-    "  --no-wait            do not follow operations to their end\n"
+    "  --url URL                    the broker, https://HOST:PORT [YUNQIAO_URL]\n"
+    "  --token-file FILE            a file with the token [YUNQIAO_TOKEN_FILE, or YUNQIAO_TOKEN itself]\n"
+    "  --ca-file FILE               the broker's certificate or its authority's [YUNQIAO_CA_FILE]\n"
+    "  --cert FILE --key FILE       a client certificate instead of a token [YUNQIAO_CERT, YUNQIAO_KEY]\n"
+    "  --json                       print the answer as JSON\n"
+    "  --wide                       tables with whole cells\n"
+    "  --no-wait                    do not follow operations to their end\n"
     "  --help, --version\n\n"
-    "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no broker, 4 not allowed, 5 not found, 6 "
-    "conflict.\n\nCommands:\n";
+    "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no broker, 4 not allowed, 5 not found,\n"
+    "6 conflict, or an operation that failed.\n\nCommands:\n";
 
 /* How many words of the command the line begins with, skipping flags; 0: another command. */
 static int match_words(const struct cli *cli, const char *words, int *ret_indexes)
@@ -64,15 +67,56 @@ static const struct cli_command *find_command(struct cli *cli)
     return best;
 }
 
-static void print_usage(FILE *out, const char *prefix)
+/* Whether the command's words begin with these, word by word. */
+static bool begins_with(const struct cli_command *command, int count, char **words)
 {
-    if (!prefix)
+    const char *at = command->words;
+    for (int i = 0; i < count; i++) {
+        size_t length = strcspn(at, " ");
+        if (!length || strlen(words[i]) != length || strncmp(at, words[i], length))
+            return false;
+        at += length;
+        at += *at == ' ';
+    }
+    return true;
+}
+
+/* Without words: everything, a line each; else those commands with their arguments. Returns how many. */
+static int print_usage(FILE *out, int count, char **words)
+{
+    int printed = 0;
+    if (!count)
         (void)fputs(usage, out);
+    for (const struct cli_command *const *table = cli_command_tables; *table; table++) {
+        for (const struct cli_command *command = *table; command->words; command++) {
+            if (!begins_with(command, count, words))
+                continue;
+            printed++;
+            if (count)
+                (void)fprintf(out, "yunqiao %s%s%s\n    %s\n", command->words, command->arguments ? " " : "",
+                              command->arguments ? command->arguments : "", command->help);
+            else
+                (void)fprintf(out, "  %-22s %s\n", command->words, command->help);
+        }
+    }
+    return printed;
+}
+
+/* One line that says what may follow. */
+static int no_such_command(struct arena *arena, char **words)
+{
+    const char *list = "";
     for (const struct cli_command *const *table = cli_command_tables; *table; table++)
         for (const struct cli_command *command = *table; command->words; command++)
-            if (!prefix || !strncmp(command->words, prefix, strlen(prefix)))
-                (void)fprintf(out, "  %s %s\n      %s\n", command->words,
-                              command->arguments ? command->arguments : "", command->help);
+            if (begins_with(command, 1, words) && strchr(command->words, ' '))
+                list =
+                    arena_printf(arena, "%s%s%s", list, *list ? ", " : "", strchr(command->words, ' ') + 1);
+    if (*list)
+        (void)fprintf(stderr, "yunqiao: %s takes one of: %s\n", words[0], list);
+    else
+        (void)fprintf(stderr, "yunqiao: there is no command \"%s\"; yunqiao --help lists them\n",
+                      cli_safe(arena, words[0], false));
+    return CLI_USAGE;
 }
 
 /* For the shell's completion: the words of all commands, one a line. */
@@ -99,6 +143,9 @@ static struct error *read_settings(struct cli *cli)
     cli->settings.key = or_environment(cli_flag(cli, "key"), "YUNQIAO_KEY");
     cli->json = cli_switch(cli, "json");
     cli->wait = !cli_switch(cli, "no-wait");
+    cli->wide = cli_switch(cli, "wide");
+    if (cli->valueless)
+        return cli_end(cli);
     if (token_file && !cli->settings.certificate) {
         char *text;
         TRY(secret_read(arena_printf(cli->arena, "file:%s", token_file), &text));
@@ -109,15 +156,18 @@ static struct error *read_settings(struct cli *cli)
     return NULL;
 }
 
+static struct error *connect_client(struct cli *cli)
+{
+    if (!cli->settings.url)
+        return error_new(ERR_INVALID, "which broker? give --url or set YUNQIAO_URL");
+    return cli->client ? NULL : client_new(&cli->settings, &cli->client);
+}
+
 struct error *cli_call(struct cli *cli, const char *method, const char *path, json_t *body,
                        struct client_answer *ret_answer)
 {
     struct client_answer answer = {0};
-    struct error *error = NULL;
-    if (!cli->settings.url)
-        error = error_new(ERR_INVALID, "which broker? give --url or set YUNQIAO_URL");
-    if (!error && !cli->client)
-        error = client_new(&cli->settings, &cli->client);
+    struct error *error = connect_client(cli);
     if (!error)
         error = client_call(cli->client,
                             &(struct client_request){.method = method, .path = path, .body = body}, &answer);
@@ -131,23 +181,29 @@ struct error *cli_call(struct cli *cli, const char *method, const char *path, js
     return error;
 }
 
+static struct error *read_etag(struct cli *cli, const char *path, const char **ret_etag)
+{
+    struct client_answer present;
+    TRY(cli_call(cli, "GET", path, NULL, &present));
+    *ret_etag = arena_strdup(cli->arena, present.etag);
+    client_answer_done(&present);
+    return NULL;
+}
+
 struct error *cli_call_matching(struct cli *cli, const char *method, const char *path, json_t *body,
                                 struct client_answer *ret_answer)
 {
-    struct client_answer present, answer;
-    struct error *error = cli_call(cli, "GET", path, NULL, &present);
-    if (error) {
-        json_decref(body);
-        return error;
+    struct client_answer answer;
+    struct client_request request = {
+        .method = method, .path = path, .body = body ? json_hold(cli->arena, body) : NULL};
+    TRY(connect_client(cli));
+    TRY(client_call(cli->client, &request, &answer));
+    if (answer.status == 428) {
+        client_answer_done(&answer);
+        TRY(read_etag(cli, path, &request.if_match));
+        TRY(client_call(cli->client, &request, &answer));
     }
-    const char *etag = arena_strdup(cli->arena, present.etag);
-    client_answer_done(&present);
-    error = client_call(
-        cli->client, &(struct client_request){.method = method, .path = path, .body = body, .if_match = etag},
-        &answer);
-    json_decref(body);
-    TRY(error);
-    error = client_problem(&answer);
+    struct error *error = client_problem(&answer);
     if (error)
         client_answer_done(&answer);
     else
@@ -174,55 +230,73 @@ static int exit_code(const struct error *error)
 }
 
 /* One line, and one for every bad member. */
-static int complain(struct error *error, bool usage_error)
+static int complain(struct cli *cli, struct error *error, bool usage_error)
 {
     size_t count;
     const struct error_detail *details = error_details(error, &count);
-    (void)fprintf(stderr, "yunqiao: %s\n", error_message(error));
+    (void)fprintf(stderr, "yunqiao: %s\n", cli_safe(cli->arena, error_message(error), false));
     for (size_t i = 0; i < count; i++)
-        (void)fprintf(stderr, "  %s: %s\n", *details[i].pointer ? details[i].pointer : "the body",
-                      details[i].message);
+        (void)fprintf(stderr, "  %s: %s\n",
+                      *details[i].pointer ? cli_safe(cli->arena, details[i].pointer, false) : "the body",
+                      cli_safe(cli->arena, details[i].message, false));
     int code = usage_error ? CLI_USAGE : exit_code(error);
     error_free(error);
     return code;
+}
+
+/* The same, and how the command is meant, on one line. */
+static struct error *with_usage(struct error *error, const struct cli_command *command)
+{
+    struct error *told = error_new(ERR_INVALID, "%s; usage: yunqiao %s %s", error_message(error),
+                                   command->words, command->arguments);
+    error_free(error);
+    return told;
 }
 
 static int run(struct cli *cli)
 {
     struct error *error = read_settings(cli);
     if (error)
-        return complain(error, true);
-    const char *first = cli->argc ? cli->argv[0] : NULL;
+        return complain(cli, error, true);
     const struct cli_command *command = find_command(cli);
-    if (!command) {
-        if (first)
-            (void)fprintf(stderr, "yunqiao: there is no such command; those that begin with \"%s\":\n",
-                          first);
-        print_usage(stderr, first);
-        return CLI_USAGE;
-    }
-    bool before = cli->client == NULL;
+    if (!command && !cli->argc)
+        return complain(cli, error_new(ERR_INVALID, "which command? yunqiao --help lists them"), true);
+    if (!command)
+        return no_such_command(cli->arena, cli->argv);
     error = command->run(cli, command);
-    return error ? complain(error, before && !cli->client && error_code(error) == ERR_INVALID) : CLI_DONE;
+    bool usage_error = error && !cli->client && error_code(error) == ERR_INVALID;
+    if (usage_error && cli->settings.url && command->arguments)
+        error = with_usage(error, command);
+    return error ? complain(cli, error, usage_error) : CLI_DONE;
+}
+
+/* Output is UTF-8 whatever the locale, so that widths and what is safe are known. */
+static void set_locale(void)
+{
+    (void)setlocale(LC_ALL, ""); /* NULL leaves "C", which the next lines mend */
+    if (MB_CUR_MAX == 1)
+        (void)setlocale(LC_CTYPE, "C.UTF-8"); /* without it widths are counted in bytes */
 }
 
 int main(int argc, char **argv)
 {
-    (void)setlocale(LC_ALL, ""); /* without a locale Chinese text is merely aligned by bytes */
+    set_locale();
     if (curl_global_init(CURL_GLOBAL_DEFAULT)) {
         (void)fprintf(stderr, "yunqiao: libcurl could not be started\n");
         return CLI_REFUSED;
     }
     struct cli cli = {.arena = arena_new(), .argc = argc - 1, .argv = argv + 1};
     int code = CLI_DONE;
-    if (cli_switch(&cli, "help") || !cli.argc)
-        print_usage(cli.argc ? stdout : argc > 1 ? stdout : stderr, cli.argc ? cli.argv[0] : NULL);
+    if (cli_switch(&cli, "help"))
+        code = print_usage(stdout, cli.argc, cli.argv) ? CLI_DONE : no_such_command(cli.arena, cli.argv);
     else if (cli_switch(&cli, "version"))
         (void)puts("yunqiao " YUNQIAO_VERSION);
     else if (cli_switch(&cli, "complete-words"))
         print_words();
     else
         code = run(&cli);
+    if (fflush(stdout) && !code)
+        code = CLI_REFUSED; /* what was asked for did not arrive */
     client_free(cli.client);
     arena_free(cli.arena);
     curl_global_cleanup();

@@ -12,17 +12,23 @@ const char *view_etag(struct arena *arena, int64_t version)
     return arena_printf(arena, "v%lld", (long long)version);
 }
 
-/* NULL members say nothing: they are left out of the answer. */
+/* NULL members say nothing: they are left out of the answer, at every depth (a zone of a cloud, a resource of
+ * an order). Depth is bounded by the views. */
 static json_t *without_nulls(json_t *body)
 {
     const char *name;
     json_t *value;
     void *next;
+    size_t i;
     json_object_foreach_safe(body, next, name, value)
     {
         if (json_is_null(value))
             (void)json_object_del(body, name); /* it was just found */
+        else
+            (void)without_nulls(value);
     }
+    json_array_foreach (body, i, value)
+        (void)without_nulls(value);
     return body;
 }
 
