@@ -43,7 +43,7 @@ struct bill_line {
 
 /* Closes a month for all units and providers, or gives the result of the closing that was before: safe to
  * repeat and to run twice at once (one waits for the other; under serializable isolation it is asked to run
- * again). ERR_CONFLICT when the month or its grace (billing_setting) is not over at `now`, when an earlier
+ * again). ERR_CONFLICT when the month or its grace (setting.h) is not over at `now`, when an earlier
  * month must be closed first, or when something was used that has no price: then nothing is written. */
 struct error *bill_close_month(struct db *db, struct arena *arena, struct month month, moment now,
                                struct bill_month *ret_month) ERROR_MUST_USE;

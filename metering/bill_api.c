@@ -3,6 +3,7 @@
 #include "metering/bill.h"
 #include "metering/cursor.h"
 #include "metering/routes.h"
+#include "metering/setting.h"
 #include "metering/statement.h"
 
 /* What all units together owe is for those who see all. */
@@ -44,10 +45,14 @@ static struct error *get_month(struct http_call *call, struct http_answer *ret_a
 {
     struct month month;
     struct bill_month state;
+    int64_t grace;
     TRY(param_month(call, &month));
     TRY(bill_month_get(call->db, month, &state));
-    *ret_answer =
-        (struct http_answer){.status = 200, .body = month_json(&state, principal_sees_all(call->principal))};
+    TRY(setting_close_grace(call->db, &grace));
+    json_t *json = month_json(&state, principal_sees_all(call->principal));
+    if (!state.closed)
+        json_put_moment(json, "closes_from", month_end(month) + grace);
+    *ret_answer = (struct http_answer){.status = 200, .body = json};
     return NULL;
 }
 

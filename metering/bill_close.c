@@ -7,6 +7,7 @@
 #include "broker/base/buf.h"
 #include "broker/base/id.h"
 #include "metering/bill.h"
+#include "metering/setting.h"
 #include "metering/usage.h"
 
 struct month_rates {
@@ -33,8 +34,6 @@ static const struct db_statement claim_month = {
     "INSERT INTO billing_month (month, state) VALUES ($1, 'closing') ON CONFLICT DO NOTHING"};
 static const struct db_statement lock_month = {"billing_lock",
                                                "SELECT state FROM billing_month WHERE month = $1 FOR UPDATE"};
-static const struct db_statement read_grace = {"billing_grace",
-                                               "SELECT close_grace_seconds FROM billing_setting"};
 static const struct db_statement last_closed = {
     "billing_last", "SELECT max(month COLLATE \"C\") FROM billing_month WHERE state = 'closed'"};
 static const struct db_statement first_usage = {"billing_first_usage",
@@ -271,11 +270,11 @@ static struct error *close_unit(struct closing *closing, const char *unit)
 
 static struct error *check_over(struct closing *closing)
 {
-    DB_ROWS_AUTO struct db_rows *rows = NULL;
-    TRY(db_query_one(closing->db, &read_grace, DB_NO_VALUES, "billing setting", &rows));
-    if (closing->now < month_end(closing->month) + db_get_int(rows, 0, 0) * MOMENT_SECOND)
+    int64_t grace;
+    TRY(setting_close_grace(closing->db, &grace));
+    if (closing->now < month_end(closing->month) + grace)
         return error_new(ERR_CONFLICT, "%s and its grace of %lld seconds are not over", closing->text,
-                         (long long)db_get_int(rows, 0, 0));
+                         (long long)(grace / MOMENT_SECOND));
     return NULL;
 }
 

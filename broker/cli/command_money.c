@@ -60,6 +60,25 @@ static struct error *close_month(struct cli *cli, const struct cli_command *comm
     return NULL;
 }
 
+static struct error *set_billing(struct cli *cli, const struct cli_command *command)
+{
+    const char *grace = cli_flag(cli, "close-grace");
+    struct client_answer answer;
+    json_error_t ignored;
+    TRY(cli_end(cli));
+    json_t *seconds = grace ? json_loads(grace, JSON_DECODE_ANY, &ignored) : NULL;
+    if (!json_is_integer(seconds)) {
+        json_decref(seconds);
+        return error_new(ERR_INVALID, "--close-grace takes a whole number of seconds");
+    }
+    json_t *body = json_object();
+    json_put(body, "close_grace_seconds", seconds);
+    TRY(cli_call_matching(cli, "PATCH", command->path, body, &answer));
+    cli_print(cli, answer.body);
+    client_answer_done(&answer);
+    return NULL;
+}
+
 /* Dimensions first, as the statement was grouped, then what there is to recompute a row with, then the
  * amount. */
 static void print_statement(struct cli *cli, const json_t *statement, const char *group_by)
@@ -130,6 +149,8 @@ const struct cli_command money_commands[] = {
     {"bill show", "BILL", "one bill with its lines", show_bill, NULL, NULL, NULL, NULL},
     {"month close", "MONTH", "close a month that is over: its bills are written", close_month, NULL, NULL,
      NULL, NULL},
+    {"billing set", "--close-grace SECONDS", "how long a month stays open after its end", set_billing,
+     "/v1/billing-settings", NULL, NULL, NULL},
     {"statement", "MONTH [--group-by unit,system,cloud,provider,item]",
      "the consolidated statement of a month", statement, NULL, NULL, NULL, NULL},
     {"audit verify", NULL, "walk the audit chain; exit code 6 when it is broken", verify_audit,

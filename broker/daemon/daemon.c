@@ -117,7 +117,6 @@ static struct error *start_work(struct daemon *daemon)
     daemon->maintenance_settings.auth = daemon->auth;
     daemon->maintenance_settings.clock = daemon->clock;
     atomic_store(&daemon->maintenance_settings.sync_interval, settings->sync_interval);
-    atomic_store(&daemon->maintenance_settings.close_grace, settings->close_grace);
     atomic_store(&daemon->maintenance_settings.close_months, settings->close_months);
     TRY(maintenance_start(&daemon->maintenance_settings, &daemon->maintenance));
     return settings->watch ? watch_start(daemon->conninfo, daemon->fleet, &daemon->watch) : NULL;
@@ -206,7 +205,6 @@ struct error *daemon_reload(struct daemon *daemon, const struct settings *settin
     TRY(clock_set_offset(daemon->clock, settings->clock_offset));
     log_set_level(level);
     atomic_store(&daemon->maintenance_settings.sync_interval, settings->sync_interval);
-    atomic_store(&daemon->maintenance_settings.close_grace, settings->close_grace);
     atomic_store(&daemon->maintenance_settings.close_months, settings->close_months);
     return server_reload(daemon->server);
 }

@@ -10,6 +10,7 @@
 #include "broker/control/remeter.h"
 #include "broker/control/sync.h"
 #include "metering/bill.h"
+#include "metering/setting.h"
 
 #define ROUND_US MOMENT_SECOND
 #define SEAL_MOST 1000 /* audit rows a round and transaction */
@@ -98,10 +99,11 @@ static struct error *close_body(struct db *db, void *context)
     struct month month;
     struct bill_month closed;
     bool found;
-    moment over = round->now - atomic_load(&round->maintenance->settings->close_grace);
+    int64_t grace;
     round->closed = false;
+    TRY(setting_close_grace(db, &grace));
     TRY(bill_month_next(db, &found, &month));
-    if (!found || month_end(month) > over)
+    if (!found || month_end(month) + grace > round->now)
         return NULL;
     TRY(bill_close_month(db, arena, month, round->now, &closed));
     round->closed = true;

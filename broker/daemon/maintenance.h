@@ -17,7 +17,7 @@ struct maintenance_settings {
     struct auth *auth;
     struct clock *clock;
     /* Reloadable: read anew each round. */
-    _Atomic int64_t sync_interval, close_grace;
+    _Atomic int64_t sync_interval;
     atomic_bool close_months;
 };
 

@@ -19,7 +19,6 @@ struct settings {
     int64_t sync_interval;
     bool watch;
     bool close_months;
-    int64_t close_grace;
     int64_t drain;
     bool admin_token;
 };

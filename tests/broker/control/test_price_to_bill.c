@@ -57,7 +57,7 @@ static int open_house(void **state)
 {
     static const struct http_table *const tables[] = {&item_routes,      &provider_routes, &bid_routes,
                                                       &price_routes,     &usage_routes,    &bill_routes,
-                                                      &statement_routes, &quote_routes};
+                                                      &statement_routes, &quote_routes,    &setting_routes};
     char keys[512];
     house.pg = pg_start();
     house.clock = clock_new(0);
@@ -301,6 +301,41 @@ static void use_becomes_bills(void **state)
     call(arena, "GET", "/v1/bills/none", NULL, 404);
 }
 
+static void patch_grace(const char *etag, const char *body, int status)
+{
+    const char *const headers[] = {"content-type", "application/json", "if-match", etag, NULL};
+    struct h2_request request = {.method = "PATCH",
+                                 .path = "/v1/billing-settings",
+                                 .token = house.token,
+                                 .headers = headers,
+                                 .body = body,
+                                 .length = strlen(body)};
+    const struct h2_reply *reply = h2_call(house.client, &request);
+    if (reply->status != status)
+        fail_msg("%s: %d %s", body, reply->status, reply->body ? reply->body : "");
+}
+
+/* An open month says from when on it closes; one hour after its end unless the operator sets it otherwise. */
+static void the_grace_is_set_and_shown(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    char month[8];
+    month_format(house.month, month);
+    const char *path = arena_printf(arena, "/v1/months/%s", month);
+    assert_string_equal(text(get(arena, path), "closes_from"),
+                        moment_text(arena, month_end(house.month) + MOMENT_HOUR));
+    assert_int_equal(
+        json_integer_value(json_object_get(get(arena, "/v1/billing-settings"), "close_grace_seconds")), 3600);
+    patch_grace("\"g1\"", "{\"close_grace_seconds\":7200}", 412);
+    patch_grace("\"g3600\"", "{\"close_grace_seconds\":2678401}", 422);
+    patch_grace("\"g3600\"", "{\"close_grace_seconds\":-1}", 422);
+    patch_grace("\"g3600\"", "{}", 422);
+    patch_grace("\"g3600\"", "{\"close_grace_seconds\":7200}", 200);
+    assert_string_equal(text(get(arena, path), "closes_from"),
+                        moment_text(arena, month_end(house.month) + 2 * MOMENT_HOUR));
+    patch_grace("\"g7200\"", "{\"close_grace_seconds\":0}", 200);
+}
+
 static struct error *add_reader(struct db *db, void *context)
 {
     struct arena *arena = context;
@@ -341,9 +376,9 @@ static void what_others_owe_is_not_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_catalog_is_read),         cmocka_unit_test(bids_become_prices),
-        cmocka_unit_test(quotes_compare_clouds),       cmocka_unit_test(use_becomes_bills),
-        cmocka_unit_test(what_others_owe_is_not_told),
+        cmocka_unit_test(the_catalog_is_read),   cmocka_unit_test(bids_become_prices),
+        cmocka_unit_test(quotes_compare_clouds), cmocka_unit_test(the_grace_is_set_and_shown),
+        cmocka_unit_test(use_becomes_bills),     cmocka_unit_test(what_others_owe_is_not_told),
     };
     return cmocka_run_group_tests(tests, open_house, close_house);
 }
