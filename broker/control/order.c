@@ -280,11 +280,13 @@ struct error *order_place(struct db *db, struct arena *arena, const char *princi
         return error;
     }
     TRY(take_room(&placing));
+    TRY(write_rows(&placing, &made));
+    /* Nothing below can fail but for the database itself: one round trip. */
+    TRY(db_pipeline_begin(db));
     TRY(db_run(db, &insert_order,
                DB_VALUES(db_text(order->unit), db_text(made.order), db_text(order->system),
                          db_text(principal), db_text(made.operation), db_text(order->note), db_moment(now)),
                NULL));
-    TRY(write_rows(&placing, &made));
     const char *cloud = placing.resources[0].cloud;
     for (size_t i = 1; cloud && i < placing.count; i++)
         if (strcmp(placing.resources[i].cloud, cloud))
@@ -299,6 +301,7 @@ struct error *order_place(struct db *db, struct arena *arena, const char *princi
                                                 .principal = principal,
                                                 .args = request},
                         order_job.name, now));
+    TRY(db_pipeline_end(db));
     *ret_made = made;
     return NULL;
 }

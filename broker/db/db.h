@@ -93,7 +93,9 @@ static inline struct db_value db_null(void)
         sizeof((const struct db_value[]){__VA_ARGS__}) / sizeof(struct db_value)
 #define DB_NO_VALUES NULL, 0
 
-/* Runs; `ret_changed` (may be NULL) gets the number of rows changed. */
+/* Runs; `ret_changed` (may be NULL) gets the number of rows changed. Inside a pipeline and without
+ * `ret_changed` it is queued instead, so that a store's functions can be used in both ways; its failure is
+ * then told by the pipeline's end. */
 struct error *db_run(struct db *db, const struct db_statement *statement, const struct db_value *values,
                      size_t count, int64_t *ret_changed) ERROR_MUST_USE;
 
@@ -157,9 +159,10 @@ struct error *db_savepoint(struct db *db, struct error *(*body)(struct db *db, v
                            void *context) ERROR_MUST_USE;
 
 /* Pipeline, inside a transaction alone: statements queued between begin and end travel together; end reports
- * the first failure. Only db_queue between the two. At least `least` rows must change (negative: any number
- * will do), else ERR_CONFLICT; what was queued behind has run by then, so the transaction must fail. A
- * pipeline still open when the body returns is ended before COMMIT. At most 100,000 statements. */
+ * the first failure. Only db_queue, and db_run without `ret_changed`, between the two. At least `least` rows
+ * must change (negative: any number will do), else ERR_CONFLICT; what was queued behind has run by then, so
+ * the transaction must fail. A pipeline still open when the body returns is ended there, and COMMIT travels
+ * with it when it can (no counts to judge first, BEGIN answered before). At most 100,000 statements. */
 struct error *db_pipeline_begin(struct db *db) ERROR_MUST_USE;
 struct error *db_queue(struct db *db, const struct db_statement *statement, const struct db_value *values,
                        size_t count, int64_t least) ERROR_MUST_USE;

@@ -196,7 +196,7 @@ static struct error *execute(struct db *db, const struct db_statement *statement
                              const struct db_value *values, size_t count, PGresult **ret_result)
 {
     if (db->pipelining)
-        return error_new(ERR_INTERNAL, "%s: only db_queue inside a pipeline", statement->name);
+        return error_new(ERR_INTERNAL, "%s: its answer cannot be had inside a pipeline", statement->name);
     TRY(db_ready(db));
     struct error *error = db_send_begin(db);
     if (!error)
@@ -212,6 +212,8 @@ static struct error *execute(struct db *db, const struct db_statement *statement
 struct error *db_run(struct db *db, const struct db_statement *statement, const struct db_value *values,
                      size_t count, int64_t *ret_changed)
 {
+    if (db->pipelining && !ret_changed)
+        return db_queue(db, statement, values, count, -1);
     PGresult *result;
     TRY(execute(db, statement, values, count, &result));
     if (ret_changed)

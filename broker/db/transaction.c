@@ -34,7 +34,8 @@ static void pause_before(int next_try)
 static struct error *commit(struct db *db)
 {
     if (db->begin_pending)
-        return NULL; /* the body asked nothing of the database */
+        return NULL;        /* the body asked nothing of the database */
+    db->pipelining = false; /* what is still queued travels with COMMIT */
     if (!db->conn)
         return error_new(ERR_UNAVAILABLE, "the database connection was lost");
     PGresult *result;
@@ -63,13 +64,26 @@ static void roll_back(struct db *db)
     error_ignore(error);
 }
 
+/* COMMIT may travel with what an open pipeline holds: the server does not commit behind a failed statement.
+ * Not when rows are to be counted first, and not with BEGIN: a connection that had died while idle is found
+ * before anything can have been committed, and opened again. */
+static bool takes_commit(const struct db *db)
+{
+    if (db->item_count && db->items[0].kind == DB_ITEM_BEGIN)
+        return false;
+    for (size_t i = 0; i < db->item_count; i++)
+        if (db->items[i].least >= 0)
+            return false;
+    return true;
+}
+
 static struct error *attempt(struct db *db, struct error *(*body)(struct db *db, void *context),
                              void *context)
 {
     db->begin_pending = true;
     db->serialization = db->lost_at_begin = false;
     struct error *error = body(db, context);
-    if (!error && db->pipelining)
+    if (!error && db->pipelining && !takes_commit(db))
         error = db_pipeline_end(db);
     bool unknown = false;
     if (!error) {

@@ -75,12 +75,12 @@ struct error *idempotency_claim(struct http_internal *call, struct db *db, momen
 struct error *idempotency_keep(struct http_internal *call, struct db *db, moment now,
                                const struct kept_answer *answer)
 {
-    return db_queue(db, &keep_key,
-                    DB_VALUES(db_text(owner(call)), db_text(call->key), db_text(call->key_digest),
-                              db_moment(now), db_int(answer->status), db_text(answer->location),
-                              db_text(answer->etag), db_text(answer->content_type), db_text(answer->body),
-                              db_int(answer->retry_after)),
-                    1);
+    return db_run(db, &keep_key,
+                  DB_VALUES(db_text(owner(call)), db_text(call->key), db_text(call->key_digest),
+                            db_moment(now), db_int(answer->status), db_text(answer->location),
+                            db_text(answer->etag), db_text(answer->content_type), db_text(answer->body),
+                            db_int(answer->retry_after)),
+                  NULL);
 }
 
 struct purge {

@@ -17,7 +17,7 @@ struct kept_answer {
  * same key is running; ERR_INVALID when the key was used for another request. */
 struct error *idempotency_claim(struct http_internal *call, struct db *db, moment now, const json_t *body,
                                 struct kept_answer **ret_kept) ERROR_MUST_USE;
-/* Keeps the answer; in the same transaction, after the handler. Only in a pipeline. */
+/* Keeps the answer; in the same transaction, after the handler. */
 struct error *idempotency_keep(struct http_internal *call, struct db *db, moment now,
                                const struct kept_answer *answer) ERROR_MUST_USE;
 /* Drops keys that have had their time, at most `most`. In a transaction of its own. */

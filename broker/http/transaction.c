@@ -110,13 +110,6 @@ static struct error *record(struct run *run, struct db *db)
     return audit_add(db, &entry);
 }
 
-static struct error *keep(struct run *run, struct db *db)
-{
-    TRY(db_pipeline_begin(db));
-    TRY(idempotency_keep(run->call, db, run->seen.now, &run->final));
-    return db_pipeline_end(db);
-}
-
 static struct error *write_body(struct db *db, void *context)
 {
     struct run *run = context;
@@ -132,9 +125,10 @@ static struct error *write_body(struct db *db, void *context)
         }
     }
     TRY(run_handler(run, db));
+    TRY(db_pipeline_begin(db)); /* left open: COMMIT goes with it */
     TRY_DOING(record(run, db), "could not write the audit row");
     if (call->key)
-        TRY_DOING(keep(run, db), "could not keep the answer");
+        TRY_DOING(idempotency_keep(call, db, run->seen.now, &run->final), "could not keep the answer");
     return NULL;
 }
 

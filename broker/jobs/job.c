@@ -22,12 +22,12 @@ struct error *job_add(struct db *db, const char *type, const char *unit, const c
         INSERT_JOB " ON CONFLICT (key) WHERE key IS NOT NULL AND state IN ('queued', 'running', 'parked')"
                    " DO NOTHING"};
     char id[ID_TEXT];
-    int64_t added;
+    int64_t added = 1; /* without a key nothing is in the way, and a pipeline may carry it */
     id_new(id);
     TRY_DOING(db_run(db, key ? &add_keyed : &add,
                      DB_VALUES(db_text(id), db_text(type), db_text(unit), db_text(key), db_json(args),
                                db_int(after_us > 0 ? after_us : 0)),
-                     &added),
+                     key ? &added : NULL),
               "could not add a job \"%s\"", type);
     if (!added) /* told without failing a statement, so that the caller's transaction may go on */
         return error_new(ERR_EXISTS, "a job \"%s\" with key \"%s\" is unfinished", type, key);

@@ -365,6 +365,47 @@ static void an_open_pipeline_is_ended(void **state)
     assert_true(rows_named(name) == 1);
 }
 
+/* Left open, with BEGIN answered before: COMMIT travels with what is queued, and must not take effect when a
+ * statement before it fails or changes too few rows. */
+struct open_case {
+    const char *name;
+    bool broken;
+    int64_t least;
+};
+
+static struct error *leave_open(struct db *in, void *context)
+{
+    static const struct db_statement divide = {"divide_open", "SELECT 1 / $1::int"};
+    static const struct db_statement rename = {"rename_open", "UPDATE a SET name = $2 WHERE name = $1"};
+    const struct open_case *wanted = context;
+    TRY(db_run(in, &add_a, DB_VALUES(db_text(wanted->name)), NULL));
+    TRY(db_pipeline_begin(in));
+    TRY(db_run(in, &add_a, DB_VALUES(db_text(wanted->name)), NULL)); /* joins the pipeline */
+    int64_t changed;
+    assert_fails(db_run(in, &add_a, DB_VALUES(db_text(wanted->name)), &changed), ERR_INTERNAL);
+    TRY(db_run(in, &divide, DB_VALUES(db_int(wanted->broken ? 0 : 1)), NULL));
+    return db_queue(in, &rename, DB_VALUES(db_text("nobody"), db_text("somebody")), wanted->least);
+}
+
+static void commit_travels_with_an_open_pipeline(void **state)
+{
+    (void)state;
+    struct open_case good = {"open good", false, -1}, broken = {"open broken", true, -1},
+                     few = {"open few", false, 1};
+    assert_good(db_transaction(db, NULL, DB_READ_COMMITTED, leave_open, &good));
+    assert_true(rows_named(good.name) == 2);
+    assert_fails(db_transaction(db, NULL, DB_READ_COMMITTED, leave_open, &few), ERR_CONFLICT);
+    assert_true(rows_named(few.name) == 0);
+    struct error *error = db_transaction(db, NULL, DB_READ_COMMITTED, leave_open, &broken);
+    assert_int_equal(error_code(error), ERR_INTERNAL);
+    assert_non_null(strstr(error_message(error), "division by zero"));
+    error_free(error);
+    assert_true(rows_named(broken.name) == 0);
+    assert_good(
+        db_transaction(db, NULL, DB_READ_COMMITTED, leave_open, &good)); /* and the connection is good */
+    assert_true(rows_named(good.name) == 4);
+}
+
 static void kill_sessions(void)
 {
     pg_exec(pg, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'yunqiao_app'");
@@ -494,6 +535,7 @@ int main(void)
         cmocka_unit_test(serialization_failures_are_retried),
         cmocka_unit_test(pipelines),
         cmocka_unit_test(an_open_pipeline_is_ended),
+        cmocka_unit_test(commit_travels_with_an_open_pipeline),
         cmocka_unit_test(lost_connections),
         cmocka_unit_test(a_commit_without_answer_is_unknown),
         cmocka_unit_test(notifications),
