@@ -60,6 +60,8 @@ char *world_token(struct world *world, const char *principal, int64_t seconds);
 /* Adds a principal by the administrator. `body` is taken over. */
 void world_principal(struct world *world, json_t *body);
 
+/* A connection (libpq's PGconn) of the database's owner, for what one statement cannot show. */
+struct pg_conn *world_connect(const struct world *world);
 /* The first column of the first row as text ("" for none), as the database's owner; fails the cmocka test
  * when it fails. The caller frees. */
 char *world_value(const struct world *world, const char *sql);

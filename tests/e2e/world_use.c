@@ -34,7 +34,7 @@ void world_principal(struct world *world, json_t *body)
     api_expect(&reply, 201);
 }
 
-char *world_value(const struct world *world, const char *sql)
+struct pg_conn *world_connect(const struct world *world)
 {
     char *data_dir = xasprintf("%s/data", world->folder), *conninfo = NULL;
     struct error *error = embedded_locate(data_dir, true, &conninfo);
@@ -46,6 +46,12 @@ char *world_value(const struct world *world, const char *sql)
     }
     PGconn *connection = PQconnectdb(conninfo);
     free(conninfo);
+    return connection;
+}
+
+char *world_value(const struct world *world, const char *sql)
+{
+    PGconn *connection = world_connect(world);
     PGresult *result = PQexec(connection, sql);
     ExecStatusType status = PQresultStatus(result);
     char *value = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
