@@ -27,7 +27,7 @@ static struct error *list(struct http_call *call, struct http_answer *answer)
     const char *state = http_query(call, "state");
     if (state && strcmp(state, "open") && strcmp(state, "dismissed") && strcmp(state, "resolved"))
         return error_member("?state", "must be open, dismissed or resolved");
-    return view_list(
+    return view_list_by_id(
         call, &select_list,
         DB_VALUES(db_text(http_query(call, "cloud")), db_text(http_query(call, "kind")), db_text(state)),
         answer);

@@ -21,10 +21,11 @@ static struct error *list(struct http_call *call, struct http_answer *answer)
 {
     TRY(check_uuid(call, "resource"));
     TRY(check_uuid(call, "order"));
-    return view_list(call, &operation_select_list,
-                     DB_VALUES(db_text(http_query(call, "state")), db_text(http_query(call, "resource")),
-                               db_text(http_query(call, "order"))),
-                     answer);
+    return view_list_by_id(call, &operation_select_list,
+                           DB_VALUES(db_text(http_query(call, "state")),
+                                     db_text(http_query(call, "resource")),
+                                     db_text(http_query(call, "order"))),
+                           answer);
 }
 
 static struct error *answer_operation(struct http_call *call, const char *id, int status,

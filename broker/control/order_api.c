@@ -41,9 +41,9 @@ static struct error *add_order(struct http_call *call, struct http_answer *answe
 
 static struct error *list_orders(struct http_call *call, struct http_answer *answer)
 {
-    return view_list(call, &order_select_list,
-                     DB_VALUES(db_text(http_query(call, "state")), db_text(http_query(call, "system"))),
-                     answer);
+    return view_list_by_id(call, &order_select_list,
+                           DB_VALUES(db_text(http_query(call, "state")), db_text(http_query(call, "system"))),
+                           answer);
 }
 
 static struct error *get_order(struct http_call *call, struct http_answer *answer)

@@ -122,8 +122,8 @@ static struct error *list_alerts(struct http_call *call, struct http_answer *ans
     const char *state = http_query(call, "state");
     if (state && strcmp(state, "open") && strcmp(state, "cleared"))
         return error_member("?state", "must be open or cleared");
-    return view_list(call, &select_alerts, DB_VALUES(db_text(http_query(call, "cloud")), db_text(state)),
-                     answer);
+    return view_list_by_id(call, &select_alerts,
+                           DB_VALUES(db_text(http_query(call, "cloud")), db_text(state)), answer);
 }
 
 static const struct http_route quota_table[] = {

@@ -27,11 +27,11 @@ static const char *kind_of(const struct http_call *call)
 static struct error *list(struct http_call *call, struct http_answer *answer)
 {
     const char *kind = kind_of(call);
-    return view_list(call, &resource_select_list,
-                     DB_VALUES(db_text(kind ? kind : http_query(call, "kind")),
-                               db_text(http_query(call, "cloud")), db_text(http_query(call, "system")),
-                               db_text(http_query(call, "state"))),
-                     answer);
+    return view_list_by_id(call, &resource_select_list,
+                           DB_VALUES(db_text(kind ? kind : http_query(call, "kind")),
+                                     db_text(http_query(call, "cloud")), db_text(http_query(call, "system")),
+                                     db_text(http_query(call, "state"))),
+                           answer);
 }
 
 static struct error *get(struct http_call *call, struct http_answer *answer)

@@ -56,6 +56,16 @@ struct error *view_list(struct http_call *call, const struct db_statement *state
     return NULL;
 }
 
+struct error *view_list_by_id(struct http_call *call, const struct db_statement *statement,
+                              const struct db_value *filters, size_t count, struct http_answer *ret_answer)
+{
+    struct http_page page;
+    TRY(http_page(call, &page));
+    if (page.after && !id_valid(page.after))
+        return error_member("?page_token", "it is not a token that this list has given out");
+    return view_list(call, statement, filters, count, ret_answer);
+}
+
 struct error *view_one(struct http_call *call, const struct db_statement *statement,
                        const struct db_value *values, size_t count, const char *what,
                        struct http_answer *ret_answer)

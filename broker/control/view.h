@@ -12,6 +12,11 @@ struct error *view_list(struct http_call *call, const struct db_statement *state
                         const struct db_value *filters, size_t count,
                         struct http_answer *ret_answer) ERROR_MUST_USE;
 
+/* The same where keys are UUIDs: any other cursor, made up by the caller, is refused. */
+struct error *view_list_by_id(struct http_call *call, const struct db_statement *statement,
+                              const struct db_value *filters, size_t count,
+                              struct http_answer *ret_answer) ERROR_MUST_USE;
+
 /* One thing with its version as ETag; none is ERR_NOT_FOUND "no WHAT". */
 struct error *view_one(struct http_call *call, const struct db_statement *statement,
                        const struct db_value *values, size_t count, const char *what,

@@ -128,7 +128,7 @@ struct error *http_page(const struct http_call *call, struct http_page *ret_page
         size_t length;
         struct error *error = base64url_decode(call->arena, token, strlen(token), &bytes, &length);
         bool sound = !error && length >= TOKEN_CHECK && length <= CURSOR_MAX + TOKEN_CHECK &&
-                     !memchr(bytes, '\0', length);
+                     target_text_clean(bytes, length);
         error_ignore(error); /* told below, in words about the token */
         if (sound) {
             page.after = arena_strndup(call->arena, (const char *)bytes + TOKEN_CHECK, length - TOKEN_CHECK);

@@ -14,9 +14,10 @@ static int hex_digit(char c)
     return -1;
 }
 
-/* UTF-8 without control characters (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
-static bool text_clean(const unsigned char *text, size_t length)
+/* RFC 3629: no surrogates, no overlong forms, at most U+10FFFF. */
+bool target_text_clean(const void *bytes, size_t length)
 {
+    const unsigned char *text = bytes;
     for (size_t i = 0; i < length;) {
         unsigned char c = text[i];
         if (c < 0x20 || c == 0x7f)
@@ -65,7 +66,7 @@ struct error *target_decode(struct arena *arena, const char *text, size_t length
     }
     if (used > most)
         return error_new(ERR_TOO_LARGE, "longer than %zu bytes", most);
-    if (!text_clean((const unsigned char *)out, used))
+    if (!target_text_clean(out, used))
         return error_new(ERR_INVALID, "it is not clean UTF-8 text");
     *ret_text = out;
     return NULL;

@@ -35,6 +35,9 @@ struct target {
 struct error *target_parse(struct arena *arena, const char *text, size_t length,
                            struct target *ret_target) ERROR_MUST_USE;
 
+/* Whether it is UTF-8 without control characters. */
+bool target_text_clean(const void *bytes, size_t length);
+
 /* Percent-decodes; `plus` makes "+" a space, as in query members. ERR_INVALID for bad escapes and for results
  * that are not UTF-8 or hold control characters; ERR_TOO_LARGE over `most` bytes. */
 struct error *target_decode(struct arena *arena, const char *text, size_t length, bool plus, size_t most,

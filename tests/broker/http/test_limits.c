@@ -104,6 +104,52 @@ static void test_frame_floods(void **state)
     https_stop(&https);
 }
 
+/* An answer before the request's end: libcurl, still sending, would tell of a reset stream and not of the
+ * answer. So the rest is taken and dropped; but not for ever, and not without end. */
+static void test_early_answer(void **state)
+{
+    (void)state; /* cmocka's form */
+    static const char *const type[] = {"content-type", "text/plain", NULL};
+    const struct h2_request request = {.method = "POST",
+                                       .path = "/v1/things",
+                                       .headers = type,
+                                       .body = "a",
+                                       .length = 1,
+                                       .unfinished = true};
+    struct https https;
+    struct server_settings hurried = settings;
+    hurried.limits.body_us = 2 * MOMENT_SECOND;
+    https_start(&https, hurried);
+    struct h2_client *client = h2_open(https.port, NULL);
+    int32_t stream = h2_send(client, &request);
+    assert_true(h2_wait_text(client, stream, "}"));
+    h2_poll(client, 500);
+    assert_false(h2_peek(client, stream)->reset);
+    unsigned char end[9], more[9 + 16384] = {0};
+    frame(end, 0, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, (uint32_t)stream);
+    assert_true(h2_raw(client, end, sizeof end));
+    h2_poll(client, 3000);
+    assert_int_equal(h2_peek(client, stream)->status, 415);
+    assert_false(h2_peek(client, stream)->reset);
+
+    const struct h2_reply *late = h2_call(client, &request);
+    assert_int_equal(late->status, 415);
+    assert_true(late->reset);
+    assert_int_equal(late->reset_code, NGHTTP2_NO_ERROR);
+
+    stream = h2_send(client, &request);
+    assert_true(h2_wait_text(client, stream, "}"));
+    frame(more, sizeof more - 9, NGHTTP2_DATA, 0, (uint32_t)stream);
+    for (int i = 0; i < 5; i++, h2_poll(client, 20)) /* within the windows, as they are opened */
+        assert_true(h2_raw(client, more, sizeof more));
+    h2_poll(client, 500);
+    assert_true(h2_peek(client, stream)->reset);
+    assert_int_equal(h2_peek(client, stream)->reset_code, NGHTTP2_NO_ERROR);
+    h2_close(client);
+    still_serves(&https);
+    https_stop(&https);
+}
+
 static void test_rapid_reset(void **state)
 {
     struct https https;
@@ -388,11 +434,17 @@ static void test_too_many_bodies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frame_floods),     cmocka_unit_test(test_rapid_reset),
-        cmocka_unit_test(test_header_bombs),     cmocka_unit_test(test_continuation_flood),
-        cmocka_unit_test(test_compression_bomb), cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_half_open_tls),    cmocka_unit_test(test_deadlines),
-        cmocka_unit_test(test_slow_readers),     cmocka_unit_test(test_too_many_connections),
+        cmocka_unit_test(test_frame_floods),
+        cmocka_unit_test(test_rapid_reset),
+        cmocka_unit_test(test_early_answer),
+        cmocka_unit_test(test_header_bombs),
+        cmocka_unit_test(test_continuation_flood),
+        cmocka_unit_test(test_compression_bomb),
+        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_half_open_tls),
+        cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_slow_readers),
+        cmocka_unit_test(test_too_many_connections),
         cmocka_unit_test(test_too_many_bodies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
