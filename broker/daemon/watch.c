@@ -21,6 +21,8 @@ struct watcher {
     struct watch *watch;
     pthread_t thread;
     char *endpoint;
+    atomic_bool gone; /* its endpoint was disabled: the thread has ended, and a new one may start when it is
+                         enabled again */
 };
 
 struct watch {
@@ -105,9 +107,13 @@ static void *watcher_main(void *context)
         struct error *error = db ? NULL : db_connect(watcher->watch->conninfo, &db);
         if (!error)
             error = watch_once(watcher, db, arena);
-        if (error && error_code(error) == ERR_UNSUPPORTED)
+        if (error && error_code(error) == ERR_UNSUPPORTED) {
             useful = false; /* polled alone */
-        else if (error && error_code(error) != ERR_CANCELLED) {
+        } else if (error && (error_code(error) == ERR_CONFLICT || error_code(error) == ERR_NOT_FOUND)) {
+            useful = false;
+            atomic_store(&watcher->gone, true);
+        }
+        if (useful && error && error_code(error) != ERR_CANCELLED) {
             log_warning("watch.failed", LOG_TEXT("endpoint", watcher->endpoint), LOG_CAUSE(error));
             (void)rest(watcher->watch, AFTER_ERROR_US);
         }
@@ -119,10 +125,33 @@ static void *watcher_main(void *context)
     return NULL;
 }
 
+/* Forgets the watchers of endpoints that were disabled. Watchers point into the table, so a hole is filled by
+ * nobody but a new one. */
+static void reap(struct watch *watch)
+{
+    for (size_t i = 0; i < watch->count; i++) {
+        struct watcher *watcher = &watch->watchers[i];
+        if (!watcher->endpoint || !atomic_load(&watcher->gone))
+            continue;
+        (void)pthread_join(watcher->thread, NULL);
+        free(watcher->endpoint);
+        watcher->endpoint = NULL;
+    }
+}
+
+/* A place that nobody has; NULL when all are taken. */
+static struct watcher *find_place(struct watch *watch)
+{
+    for (size_t i = 0; i < watch->count; i++)
+        if (!watch->watchers[i].endpoint)
+            return &watch->watchers[i];
+    return watch->count < WATCHERS_MAX ? &watch->watchers[watch->count++] : NULL;
+}
+
 static bool is_watched(const struct watch *watch, const char *endpoint)
 {
     for (size_t i = 0; i < watch->count; i++)
-        if (!strcmp(watch->watchers[i].endpoint, endpoint))
+        if (watch->watchers[i].endpoint && !strcmp(watch->watchers[i].endpoint, endpoint))
             return true;
     return false;
 }
@@ -142,17 +171,20 @@ static struct error *list_body(struct db *db, void *context)
 static struct error *look(struct watch *watch, struct db *db, struct arena *arena)
 {
     struct listing listing = {.arena = arena};
+    reap(watch);
     TRY(db_transaction(db, &db_scope_system, DB_READ_COMMITTED, list_body, &listing));
-    for (size_t i = 0; i < listing.count && watch->count < WATCHERS_MAX; i++) {
-        struct watcher *watcher = &watch->watchers[watch->count];
-        if (is_watched(watch, listing.ids[i]))
-            continue;
-        *watcher = (struct watcher){.watch = watch, .endpoint = xstrdup(listing.ids[i])};
+    for (size_t i = 0; i < listing.count; i++) {
+        struct watcher *watcher = is_watched(watch, listing.ids[i]) ? NULL : find_place(watch);
+        if (!watcher)
+            continue; /* watched already, or polled alone for want of a place */
+        watcher->watch = watch;
+        watcher->endpoint = xstrdup(listing.ids[i]);
+        atomic_store(&watcher->gone, false);
         if (pthread_create(&watcher->thread, NULL, watcher_main, watcher)) {
             free(watcher->endpoint);
+            watcher->endpoint = NULL;
             return error_new(ERR_UNAVAILABLE, "could not start a thread");
         }
-        watch->count++;
     }
     return NULL;
 }
@@ -172,7 +204,8 @@ static void *manager_main(void *context)
         arena_reset(arena);
     } while (rest(watch, LOOK_US));
     for (size_t i = 0; i < watch->count; i++) {
-        (void)pthread_join(watch->watchers[i].thread, NULL);
+        if (watch->watchers[i].endpoint)
+            (void)pthread_join(watch->watchers[i].thread, NULL);
         free(watch->watchers[i].endpoint);
     }
     db_close(db);
