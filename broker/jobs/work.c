@@ -161,6 +161,15 @@ static bool write_row(struct running *running, struct writing *writing)
     }
 }
 
+/* A step that stopped because its lease had run out unrenewed, not because anybody asked: nothing is decided
+ * by that. */
+static bool only_the_lease_ended(const struct running *running, const struct error *error)
+{
+    const struct job_slot *slot = running->work->slot;
+    return error_code(error) == ERR_CANCELLED && (running->row->undoing || !slot->cancel) &&
+           moment_monotonic() > slot->deadline;
+}
+
 /* Another attempt may go on at once. */
 static bool give_back(struct running *running)
 {
@@ -268,7 +277,7 @@ static bool forward(struct running *running)
             tell_progress(running, step->name, NULL);
         if (on && last)
             on = finish(running);
-    } else if (*work->stop_hard) {
+    } else if (*work->stop_hard || only_the_lease_ended(running, error)) {
         on = give_back(running);
     } else if (work->slot->cancel) {
         on = turn_round_cancelled(running);
@@ -316,7 +325,7 @@ static bool backward(struct running *running)
         struct writing writing = {
             .state = JOB_RUNNING, .step = step_name(running), .delay_us = work->lease_us};
         on = write_row(running, &writing);
-    } else if (*work->stop_hard) {
+    } else if (*work->stop_hard || only_the_lease_ended(running, error)) {
         on = give_back(running);
     } else if (worth_retrying(error) && row->attempts + 1 < type->max_attempts) {
         on = retry_later(running, error);
