@@ -1,36 +1,36 @@
-/* The job "operate": one verb on one resource. Steps: run (at the provider) → record (rows, usage, operation
- * in one transaction). Every verb may be repeated: the drivers take "already so" for success; a reboot that
- * was under way when the broker died may happen twice. */
+/* The job "operate": one verb on one resource. Steps: run (at the provider, operate_provider.c) → record
+ * (rows, usage, operation in one transaction). Every verb may be repeated: the drivers take "already so" for
+ * success; a reboot that was under way when the broker died may happen twice.
+ *
+ * When a verb fails or is cancelled, the provider may have done it all the same. So the way back looks at the
+ * provider and records what is there: what turns out to be done is a success; a machine that was left off, or
+ * a volume that was only detached, is told as such. A provider that cannot be asked leaves the rest to the
+ * reconciler. */
 #include <string.h>
 
 #include "broker/base/json.h"
-#include "broker/control/operate.h"
-#include "broker/control/operation.h"
-#include "broker/control/provider_call.h"
+#include "broker/base/log.h"
+#include "broker/control/operate_work.h"
 #include "broker/control/quota.h"
 #include "broker/http/event.h"
 
-struct work {
-    struct job *job;
-    struct operation operation;
-    struct resource resource;
-    struct resource owner; /* the instance that a volume is, or shall be, attached to; id NULL: none */
-    enum verb verb;
-};
-
-static struct error *load(struct db *db, struct work *work)
+/* Rows are locked instance first, as everywhere: the deletion of an instance goes on to its volumes. */
+static struct error *load(struct db *db, struct operate_work *work)
 {
     struct arena *arena = work->job->arena;
     const char *unit = json_string_value(json_object_get(work->job->args, "unit"));
     const char *id = json_string_value(json_object_get(work->job->args, "operation"));
     TRY(operation_load(db, arena, unit, id, &work->operation));
     TRY(verb_parse(work->operation.kind, &work->verb));
+    work->ended =
+        strcmp(work->operation.state, "queued") != 0 && strcmp(work->operation.state, "running") != 0;
+    if (work->verb == VERB_ATTACH)
+        TRY(resource_load(db, arena, unit,
+                          json_string_value(json_object_get(work->operation.args, "instance")), "instance",
+                          &work->owner));
     TRY(resource_load(db, arena, unit, work->operation.resource, NULL, &work->resource));
-    const char *owner = work->verb == VERB_ATTACH
-                            ? json_string_value(json_object_get(work->operation.args, "instance"))
-                            : work->resource.attached_to;
-    if (owner)
-        TRY(resource_load(db, arena, unit, owner, "instance", &work->owner));
+    if (work->verb != VERB_ATTACH && work->resource.attached_to)
+        TRY(resource_peek(db, arena, unit, work->resource.attached_to, &work->owner));
     return NULL;
 }
 
@@ -39,120 +39,13 @@ static struct error *load_body(struct db *db, void *context)
     return load(db, context);
 }
 
-static void tell(void *context, int percent, const char *step)
-{
-    struct work *work = context;
-    operation_tell(work->job, work->operation.unit, work->operation.id, percent * 9 / 10,
-                   step ? step : work->operation.kind);
-}
-
-static struct error *resize_instance(struct work *work, struct provider_call *call,
-                                     const struct driver_key *key)
-{
-    const json_t *spec = json_object_get(work->operation.args, "spec");
-    unsigned vcpu = (unsigned)json_integer_value(json_object_get(spec, "vcpu"));
-    uint64_t memory_mb = (uint64_t)json_integer_value(json_object_get(spec, "memory_gb")) * 1024;
-    struct gate *gate = provider_gate(call);
-    struct error *error = gate_instance_resize(gate, &call->call, key, vcpu, memory_mb);
-    bool restart = json_is_true(json_object_get(work->operation.args, "allow_restart"));
-    if (!error || error_code(error) != ERR_CONFLICT)
-        return error;
-    if (!restart)
-        return error_wrap(error,
-                          "this provider resizes it only while it is stopped: stop it, or allow a restart");
-    error_free(error);
-    tell(work, 20, "stopping to resize");
-    TRY(gate_instance_stop(gate, &call->call, key, MOMENT_MINUTE));
-    TRY(gate_instance_resize(gate, &call->call, key, vcpu, memory_mb));
-    tell(work, 70, "starting again");
-    return gate_instance_start(gate, &call->call, key);
-}
-
-static struct error *detach_volume(struct work *work, struct provider_call *call,
-                                   const struct driver_key *key)
-{
-    if (!work->owner.id)
-        return NULL;
-    struct driver_key owner = resource_key(&work->owner);
-    struct error *error = gate_volume_detach(provider_gate(call), &call->call, key, &owner);
-    if (work->verb != VERB_DELETE || !error || error_code(error) != ERR_NOT_FOUND)
-        return error;
-    error_free(error); /* the volume or its instance is gone: deleting goes on */
-    return NULL;
-}
-
-static struct error *read_console(struct work *work, struct provider_call *call, const struct driver_key *key)
-{
-    const char *text;
-    size_t length;
-    TRY(gate_instance_console(provider_gate(call), &call->call, key, CONSOLE_MAX, &text, &length));
-    char *clean = arena_strndup(work->job->arena, text, length);
-    for (char *at = clean; *at; at++) /* a guest may print anything; what is kept is plain text */
-        if ((unsigned char)*at < 0x20 ? *at != '\n' && *at != '\t' : (unsigned char)*at >= 0x7f)
-            *at = ' ';
-    json_put_text(work->job->state, "console", clean);
-    return job_save(work->job);
-}
-
-static struct error *run_instance(struct work *work, struct provider_call *call, const struct driver_key *key)
-{
-    struct gate *gate = provider_gate(call);
-    switch (work->verb) {
-    case VERB_START:
-        return gate_instance_start(gate, &call->call, key);
-    case VERB_STOP:
-        return gate_instance_stop(gate, &call->call, key,
-                                  json_integer_value(json_object_get(work->operation.args, "grace_us")));
-    case VERB_REBOOT:
-        return gate_instance_reboot(gate, &call->call, key);
-    case VERB_RESIZE:
-        return resize_instance(work, call, key);
-    case VERB_DELETE:
-        return gate_instance_delete(gate, &call->call, key);
-    case VERB_CONSOLE:
-        return read_console(work, call, key);
-    default:
-        return error_new(ERR_INTERNAL, "an instance cannot be %sed", verb_name(work->verb));
-    }
-}
-
-static struct error *run_volume(struct work *work, struct provider_call *call, const struct driver_key *key)
-{
-    struct gate *gate = provider_gate(call);
-    switch (work->verb) {
-    case VERB_ATTACH: {
-        struct driver_key owner = resource_key(&work->owner);
-        return gate_volume_attach(gate, &call->call, key, &owner);
-    }
-    case VERB_DETACH:
-        return detach_volume(work, call, key);
-    case VERB_RESIZE:
-        return gate_volume_resize(gate, &call->call, key,
-                                  (unsigned)json_integer_value(json_object_get(
-                                      json_object_get(work->operation.args, "spec"), "size_gb")));
-    case VERB_DELETE:
-        TRY(detach_volume(work, call, key));
-        return gate_volume_delete(gate, &call->call, key);
-    default:
-        return error_new(ERR_INTERNAL, "a volume cannot be %sed", verb_name(work->verb));
-    }
-}
-
 static struct error *run(struct job *job)
 {
-    struct work work = {.job = job};
+    struct operate_work work = {.job = job};
     TRY(job_transaction(job, DB_READ_COMMITTED, load_body, &work));
-    if (!work.resource.endpoint)
-        return NULL; /* the broker fulfils it alone */
-    tell(&work, 1, work.operation.kind);
-    struct provider_call call;
-    struct driver_key key = resource_key(&work.resource);
-    TRY(provider_call_open(job, work.resource.endpoint, false, tell, &work, &call));
-    struct error *error = !strcmp(work.resource.kind, "instance") ? run_instance(&work, &call, &key)
-                                                                  : run_volume(&work, &call, &key);
-    provider_call_close(&call);
-    return error_wrap(error, "could not %s %s \"%s\"", work.operation.kind, work.resource.kind,
-                      work.resource.name);
+    if (work.ended || !work.resource.endpoint)
+        return NULL; /* without an endpoint the broker fulfils it alone */
+    return operate_run(&work);
 }
 
 /* Gives back what shrank (sign -1 of the difference) or, after a failure, what had been taken for growth. */
@@ -169,7 +62,7 @@ static struct error *give_back(struct db *db, const struct resource *resource, c
     return capacity_take(db, resource->cloud, resource->endpoint, &change);
 }
 
-static struct error *record_resize(struct db *db, struct work *work, moment now)
+static struct error *record_resize(struct db *db, struct operate_work *work, moment now)
 {
     json_t *spec = json_object_get(work->operation.args, "spec");
     TRY(give_back(db, &work->resource, work->resource.spec, spec));
@@ -178,7 +71,7 @@ static struct error *record_resize(struct db *db, struct work *work, moment now)
     return resource_meter(db, &work->resource, now);
 }
 
-static struct error *record_power(struct db *db, struct work *work, const char *power, moment now)
+static struct error *record_power(struct db *db, struct operate_work *work, const char *power, moment now)
 {
     TRY(resource_set_power(db, &work->resource, power, now));
     work->resource.power = power;
@@ -186,7 +79,7 @@ static struct error *record_power(struct db *db, struct work *work, const char *
 }
 
 /* Volumes and addresses that were attached stay, unattached. */
-static struct error *let_go_of_attached(struct db *db, struct work *work, moment now)
+static struct error *let_go_of_attached(struct db *db, struct operate_work *work, moment now)
 {
     struct resource *attached;
     size_t count;
@@ -196,7 +89,7 @@ static struct error *let_go_of_attached(struct db *db, struct work *work, moment
     return NULL;
 }
 
-static struct error *record_delete(struct db *db, struct work *work, moment now)
+static struct error *record_delete(struct db *db, struct operate_work *work, moment now)
 {
     struct demand demand = {0};
     demand_add(&demand, work->resource.kind, work->resource.spec, -1);
@@ -209,7 +102,13 @@ static struct error *record_delete(struct db *db, struct work *work, moment now)
     return address_give_back(db, &work->resource);
 }
 
-static struct error *record_verb(struct db *db, struct work *work, moment now)
+/* A deletion that is under way lets go of what is attached when it is recorded. */
+static bool owner_lives(const struct operate_work *work)
+{
+    return work->owner.state == RESOURCE_ACTIVE || work->owner.state == RESOURCE_DELETING;
+}
+
+static struct error *record_verb(struct db *db, struct operate_work *work, moment now)
 {
     switch (work->verb) {
     case VERB_START:
@@ -222,6 +121,8 @@ static struct error *record_verb(struct db *db, struct work *work, moment now)
     case VERB_DELETE:
         return record_delete(db, work, now);
     case VERB_ATTACH:
+        if (!owner_lives(work))
+            return error_new(ERR_CONFLICT, "instance \"%s\" was deleted meanwhile", work->owner.name);
         return resource_set_attached(db, &work->resource, work->owner.id, now);
     case VERB_DETACH:
         return resource_set_attached(db, &work->resource, NULL, now);
@@ -230,7 +131,7 @@ static struct error *record_verb(struct db *db, struct work *work, moment now)
     }
 }
 
-static struct error *tell_changed(struct db *db, const struct work *work, moment now)
+static struct error *tell_changed(struct db *db, const struct operate_work *work, moment now)
 {
     json_t *data = json_object();
     json_put_text(data, "resource", work->resource.id);
@@ -250,10 +151,10 @@ static struct error *tell_changed(struct db *db, const struct work *work, moment
 
 static struct error *record_body(struct db *db, void *context)
 {
-    struct work *work = context;
+    struct operate_work *work = context;
     moment now = clock_now(work->job->clock);
     TRY(load(db, work));
-    if (strcmp(work->operation.state, "queued") && strcmp(work->operation.state, "running"))
+    if (work->ended)
         return NULL; /* recorded before a crash */
     TRY(record_verb(db, work, now));
     TRY(resource_release(db, &work->resource, work->operation.id, NULL, now));
@@ -265,17 +166,57 @@ static struct error *record_body(struct db *db, void *context)
 
 static struct error *record(struct job *job)
 {
-    struct work work = {.job = job};
+    struct operate_work work = {.job = job};
     return job_transaction(job, DB_READ_COMMITTED, record_body, &work);
+}
+
+struct settling {
+    struct operate_work work;
+    struct operate_seen seen;
+};
+
+static struct error *settle_body(struct db *db, void *context)
+{
+    struct settling *settling = context;
+    struct operate_work *work = &settling->work;
+    const struct operate_seen *seen = &settling->seen;
+    moment now = clock_now(work->job->clock);
+    TRY(load(db, work));
+    if (work->ended)
+        return NULL;
+    if (seen->done && (work->verb != VERB_ATTACH || owner_lives(work)))
+        return record_body(db, work);
+    if (seen->power && strcmp(seen->power, work->resource.power) != 0)
+        TRY(record_power(db, work, seen->power, now));
+    if (seen->detached && work->resource.attached_to)
+        TRY(resource_set_attached(db, &work->resource, NULL, now));
+    return NULL;
+}
+
+/* The way back: see the head of this file. */
+static struct error *settle(struct job *job)
+{
+    struct settling settling = {.work = {.job = job}};
+    TRY(job_transaction(job, DB_READ_COMMITTED, load_body, &settling.work));
+    if (settling.work.ended || !settling.work.resource.endpoint || settling.work.verb == VERB_CONSOLE)
+        return NULL;
+    struct error *error = operate_look(&settling.work, &settling.seen);
+    if (!error)
+        return job_transaction(job, DB_READ_COMMITTED, settle_body, &settling);
+    if (job_cancelled(job))
+        return error; /* the lease is lost or the broker stops: another attempt looks */
+    log_warning("operate.not-settled", LOG_TEXT("operation", settling.work.operation.id), LOG_CAUSE(error));
+    error_free(error); /* the reconciler tells once the provider answers again */
+    return NULL;
 }
 
 static struct error *failed(struct db *db, struct job *job, const struct error *error)
 {
-    struct work work = {.job = job};
+    struct operate_work work = {.job = job};
     moment now = clock_now(job->clock);
     TRY(load(db, &work));
-    if (strcmp(work.operation.state, "queued") && strcmp(work.operation.state, "running"))
-        return NULL;
+    if (work.ended)
+        return NULL; /* it turned out to be done */
     if (work.verb == VERB_RESIZE)
         TRY(give_back(db, &work.resource, json_object_get(work.operation.args, "spec"), work.resource.spec));
     if (work.verb == VERB_DELETE)
@@ -299,7 +240,7 @@ static void progressed(struct job *job, const char *step, size_t done, size_t of
 }
 
 static const struct job_step steps[] = {
-    {"run", run, NULL},
+    {"run", run, settle},
     {"record", record, NULL},
 };
 const struct job_type operate_job = {.name = "operate",

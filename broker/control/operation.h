@@ -43,6 +43,11 @@ struct error *operation_progress(struct db *db, const struct operation *operatio
 struct error *operation_end(struct db *db, const struct operation *operation, const struct error *failure,
                             const json_t *result, moment now) ERROR_MUST_USE;
 
+/* Asks: what is done is taken back at the next safe point, and it then ends as cancelled; what is done for
+ * good by then ends as it is. ERR_CONFLICT when it has ended. Locks job before operation, as the job itself
+ * does. */
+struct error *operation_cancel(struct db *db, const struct operation *operation) ERROR_MUST_USE;
+
 /* The job that carries it ends with this, from job_type.progressed: one row, outside a transaction of the
  * job's own. */
 void operation_tell(struct job *job, const char *unit, const char *id, int percent, const char *step);

@@ -58,20 +58,11 @@ static struct error *find(struct http_call *call, struct operation *ret_operatio
     return NULL;
 }
 
-static const struct db_statement mark_cancel = {
-    "operation_cancel", "UPDATE operation SET cancel_asked = true WHERE unit_id = $1 AND id = $2"
-                        " AND state IN ('queued', 'running')"};
-
-/* Asks: what is done is taken back at the next safe point, and the operation then ends as cancelled. */
 static struct error *cancel(struct http_call *call, struct http_answer *answer)
 {
     struct operation operation;
-    int64_t changed;
     TRY(find(call, &operation));
-    TRY(db_run(call->db, &mark_cancel, DB_VALUES(db_text(operation.unit), db_text(operation.id)), &changed));
-    if (!changed)
-        return error_new(ERR_CONFLICT, "the operation has ended: it %s", operation.state);
-    TRY(job_cancel(call->db, operation.job));
+    TRY(operation_cancel(call->db, &operation));
     answer->audit_unit = operation.unit;
     answer->audit_subject = operation.id;
     return answer_operation(call, operation.id, 202, answer);

@@ -145,6 +145,22 @@ struct error *operation_end(struct db *db, const struct operation *operation, co
     return changed ? tell(db, "operation.ended", operation, state, failure ? 0 : 100, NULL, now) : NULL;
 }
 
+static const struct db_statement mark_cancel = {
+    "operation_cancel", "UPDATE operation SET cancel_asked = true WHERE unit_id = $1 AND id = $2"
+                        " AND state IN ('queued', 'running')"};
+
+struct error *operation_cancel(struct db *db, const struct operation *operation)
+{
+    int64_t changed = 0;
+    struct error *error = job_cancel(db, operation->job);
+    if (!error)
+        TRY(db_run(db, &mark_cancel, DB_VALUES(db_text(operation->unit), db_text(operation->id)), &changed));
+    else if (error_code(error) != ERR_CONFLICT)
+        return error;
+    error_free(error);
+    return changed ? NULL : error_new(ERR_CONFLICT, "the operation has ended");
+}
+
 struct told {
     struct job *job;
     const char *unit, *id, *step;

@@ -144,7 +144,7 @@ static struct error *make(struct work *work, struct resource *resource)
     struct making making = {.work = work};
     if (resource->endpoint) {
         struct provider_call call;
-        TRY(provider_call_open(work->job, resource->endpoint, false, tell, work, &call));
+        TRY(provider_call_open(work->job, resource->endpoint, tell, work, &call));
         struct error *error = !strcmp(resource->kind, "instance") ? make_instance(&call, resource, &making)
                                                                   : make_volume(&call, resource, &making);
         provider_call_close(&call);
@@ -179,7 +179,7 @@ static struct error *delete_made(struct work *work, const struct resource *resou
     struct provider_call call;
     struct driver_key key = resource_key(resource);
     struct error *error = NULL;
-    TRY(provider_call_open(work->job, resource->endpoint, true, NULL, NULL, &call));
+    TRY(provider_call_open(work->job, resource->endpoint, NULL, NULL, &call));
     if (!strcmp(resource->kind, "instance")) {
         error = gate_instance_delete(provider_gate(&call), &call.call, &key);
     } else {
@@ -242,7 +242,7 @@ static struct error *attach(struct job *job)
             return error_new(ERR_CANCELLED, "the order was cancelled");
         TRY(job_transaction(job, DB_READ_COMMITTED, load_owner, &search));
         struct driver_key volume = resource_key(resource), instance = resource_key(&search.owner);
-        TRY(provider_call_open(job, resource->endpoint, false, NULL, NULL, &call));
+        TRY(provider_call_open(job, resource->endpoint, NULL, NULL, &call));
         struct error *error = gate_volume_attach(provider_gate(&call), &call.call, &volume, &instance);
         provider_call_close(&call);
         TRY_DOING(error, "could not attach volume \"%s\" to \"%s\"", resource->name, search.owner.name);

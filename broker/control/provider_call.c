@@ -11,16 +11,7 @@ static bool progress(void *context, int percent, const char *step)
     return !job_cancelled(call->job);
 }
 
-/* While undoing, only the telling stays. */
-static bool progress_undoing(void *context, int percent, const char *step)
-{
-    struct provider_call *call = context;
-    if (call->told)
-        call->told(call->told_context, percent, step);
-    return true;
-}
-
-struct error *provider_call_open(struct job *job, const char *endpoint, bool undoing, provider_progress told,
+struct error *provider_call_open(struct job *job, const char *endpoint, provider_progress told,
                                  void *told_context, struct provider_call *ret_call)
 {
     const struct services *services = job->context;
@@ -33,7 +24,7 @@ struct error *provider_call_open(struct job *job, const char *endpoint, bool und
         .told_context = told_context,
         .call = {.arena = job->arena,
                  .deadline_us = moment_monotonic() + PROVIDER_CALL_US,
-                 .progress = undoing ? progress_undoing : progress,
+                 .progress = progress,
                  .context = ret_call},
     };
     return NULL;

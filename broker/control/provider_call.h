@@ -20,9 +20,9 @@ struct provider_call {
     void *told_context;
 };
 
-/* Borrows the gate of `endpoint`. `undoing`: a cancelled job's compensation is not itself cancelled. `told`
- * may be NULL. */
-struct error *provider_call_open(struct job *job, const char *endpoint, bool undoing, provider_progress told,
+/* Borrows the gate of `endpoint`. `told` may be NULL. The call ends early when job_cancelled says so; a
+ * cancelled job that is undoing is not itself cancelled. */
+struct error *provider_call_open(struct job *job, const char *endpoint, provider_progress told,
                                  void *told_context, struct provider_call *ret_call) ERROR_MUST_USE;
 void provider_call_close(struct provider_call *call);
 static inline struct gate *provider_gate(const struct provider_call *call)

@@ -43,6 +43,9 @@ struct error *resource_insert(struct db *db, const struct resource *resource, mo
 /* Locks the row. `unit` NULL: any that the scope sees; `kind` NULL: any. ERR_NOT_FOUND "no such KIND". */
 struct error *resource_load(struct db *db, struct arena *arena, const char *unit, const char *id,
                             const char *kind, struct resource *ret_resource) ERROR_MUST_USE;
+/* The same without a lock: for what is only named in a call. */
+struct error *resource_peek(struct db *db, struct arena *arena, const char *unit, const char *id,
+                            struct resource *ret_resource) ERROR_MUST_USE;
 /* By id or by name in one system; only live ones. ERR_NOT_FOUND. */
 struct error *resource_find(struct db *db, struct arena *arena, const char *unit, const char *system,
                             const char *kind, const char *name_or_id,

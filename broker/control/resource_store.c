@@ -32,6 +32,8 @@ static const struct db_statement select_resource = {
     "resource_load",
     "SELECT " COLUMNS " FROM resource WHERE id = $2::uuid AND ($1::text IS NULL OR unit_id = $1)"
     " AND ($3::text IS NULL OR kind = $3) FOR UPDATE"};
+static const struct db_statement peek_resource = {
+    "resource_peek", "SELECT " COLUMNS " FROM resource WHERE unit_id = $1 AND id = $2::uuid"};
 static const struct db_statement select_by_name = {
     "resource_find",
     "SELECT " COLUMNS " FROM resource WHERE unit_id = $1 AND system_id = $2 AND kind = $3"
@@ -144,6 +146,16 @@ struct error *resource_load(struct db *db, struct arena *arena, const char *unit
     struct db_rows *rows;
     TRY(db_query_one(db, &select_resource, DB_VALUES(db_text(unit), db_text(id), db_text(kind)),
                      arena_printf(arena, "such %s", kind ? kind : "resource"), &rows));
+    (void)db_hold(arena, rows);
+    read_row(arena, rows, 0, ret_resource);
+    return NULL;
+}
+
+struct error *resource_peek(struct db *db, struct arena *arena, const char *unit, const char *id,
+                            struct resource *ret_resource)
+{
+    struct db_rows *rows;
+    TRY(db_query_one(db, &peek_resource, DB_VALUES(db_text(unit), db_text(id)), "such resource", &rows));
     (void)db_hold(arena, rows);
     read_row(arena, rows, 0, ret_resource);
     return NULL;

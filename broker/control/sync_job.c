@@ -66,7 +66,7 @@ static struct error *take(struct job *job)
     struct taking taking = {.job = job};
     struct provider_call call;
     TRY(job_transaction(job, DB_READ_COMMITTED, load_body, &taking));
-    TRY(provider_call_open(job, taking.endpoint.id, false, NULL, NULL, &call));
+    TRY(provider_call_open(job, taking.endpoint.id, NULL, NULL, &call));
     call.call.deadline_us = moment_monotonic() + SYNC_CALL_US;
     taking.report = (struct sync_report){.endpoint = &taking.endpoint,
                                          .inventory = &taking.inventory,
