@@ -94,7 +94,9 @@ static struct error *list_endpoints(struct http_call *call, struct http_answer *
     if (cloud)
         TRY(check_cloud(call, cloud, "such cloud"));
     return view_list(call, &endpoint_select_list,
-                     DB_VALUES(db_text(cloud), db_text(principal_provider(call->principal))), answer);
+                     DB_VALUES(db_text(cloud), db_text(principal_provider(call->principal)),
+                               db_text(principal_scope(call->principal)->clouds)),
+                     answer);
 }
 
 static struct error *get_endpoint(struct http_call *call, struct http_answer *answer)

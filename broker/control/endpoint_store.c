@@ -11,7 +11,7 @@ const struct db_statement endpoint_select_list = {
     "endpoint_select_list",
     "SELECT e.id, e.version, e.body FROM endpoint_view e JOIN cloud c ON c.id = e.cloud_id"
     " WHERE e.id > $1 AND ($3::text IS NULL OR e.cloud_id = $3) AND ($4::text IS NULL OR c.provider_id = $4)"
-    " ORDER BY e.id LIMIT $2"};
+    " AND ($5::text IS NULL OR e.cloud_id = ANY (string_to_array($5, ','))) ORDER BY e.id LIMIT $2"};
 
 static const struct db_statement insert_endpoint = {
     "endpoint_insert", "INSERT INTO endpoint (id, cloud_id, site_id, driver, url, username, secret, ca_file, "
