@@ -111,6 +111,15 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
+/* A malformed header block is answered by RST_STREAM and seen by nobody else. */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int reason, void *context)
+{
+    (void)session, (void)reason;
+    if (frame->hd.type == NGHTTP2_HEADERS)
+        ((struct connection *)context)->header_since = 0;
+    return 0;
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id, const uint8_t *bytes,
                    size_t length, void *context)
 {
@@ -191,6 +200,7 @@ void session_callbacks(struct server *server)
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback2(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_closed);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);

@@ -150,6 +150,28 @@ static void test_early_answer(void **state)
     https_stop(&https);
 }
 
+/* A malformed request is its own stream's failure: the header block has ended, and with it its deadline,
+ * which would otherwise cut the connection and all that runs on it. */
+static void test_malformed_header(void **state)
+{
+    (void)state; /* cmocka's form */
+    static const char *const forbidden[] = {"connection", "close", NULL};
+    struct https https;
+    struct server_settings hurried = settings;
+    hurried.limits.header_us = MOMENT_SECOND;
+    https_start(&https, hurried);
+    struct h2_client *client = h2_open(https.port, NULL);
+    assert_int_equal(h2_get(client, "/v1/things", NULL)->status, 200); /* both sides' SETTINGS are through */
+    const struct h2_reply *reply =
+        h2_call(client, &(struct h2_request){.method = "GET", .path = "/v1/things", .headers = forbidden});
+    assert_true(reply->reset);
+    assert_int_equal(reply->reset_code, NGHTTP2_PROTOCOL_ERROR);
+    assert_false(h2_until_closed(client, 2000));
+    assert_int_equal(h2_get(client, "/v1/things", NULL)->status, 200);
+    h2_close(client);
+    https_stop(&https);
+}
+
 static void test_rapid_reset(void **state)
 {
     struct https https;
@@ -434,17 +456,12 @@ static void test_too_many_bodies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frame_floods),
-        cmocka_unit_test(test_rapid_reset),
-        cmocka_unit_test(test_early_answer),
-        cmocka_unit_test(test_header_bombs),
-        cmocka_unit_test(test_continuation_flood),
-        cmocka_unit_test(test_compression_bomb),
-        cmocka_unit_test(test_garbage),
-        cmocka_unit_test(test_half_open_tls),
-        cmocka_unit_test(test_deadlines),
-        cmocka_unit_test(test_slow_readers),
-        cmocka_unit_test(test_too_many_connections),
+        cmocka_unit_test(test_frame_floods),     cmocka_unit_test(test_rapid_reset),
+        cmocka_unit_test(test_malformed_header), cmocka_unit_test(test_early_answer),
+        cmocka_unit_test(test_header_bombs),     cmocka_unit_test(test_continuation_flood),
+        cmocka_unit_test(test_compression_bomb), cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_half_open_tls),    cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_slow_readers),     cmocka_unit_test(test_too_many_connections),
         cmocka_unit_test(test_too_many_bodies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
