@@ -78,14 +78,15 @@ struct error *bill_lines(struct db *db, struct arena *arena, const struct bill *
 struct error *bill_lines_of_month(struct db *db, struct arena *arena, struct month month,
                                   struct bill_line **ret_lines, size_t *ret_count) ERROR_MUST_USE;
 
-/* What was billed of a unit so far, with the number and line of each; for bill_close.c. */
+/* What was billed of a unit for the months from `from` on, with the number and line of each; for
+ * bill_close.c. */
 struct bill_entry {
     struct bill_line line;
     const char *number;
     int64_t line_no;
 };
-struct error *bill_entries(struct db *db, struct arena *arena, const char *unit, struct bill_entry **ret_list,
-                           size_t *ret_count) ERROR_MUST_USE;
+struct error *bill_entries(struct db *db, struct arena *arena, const char *unit, struct month from,
+                           struct bill_entry **ret_list, size_t *ret_count) ERROR_MUST_USE;
 struct error *bill_add(struct db *db, const struct bill *bill, const struct bill_line *lines) ERROR_MUST_USE;
 
 /* "YQ202611.provider.unit": unique, for neither id has a dot in it. */

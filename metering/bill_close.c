@@ -1,6 +1,6 @@
-/* Closing a month; see bill.h for what it promises. Unit by unit: rate the month, rate every earlier month
- * again, compare with what was billed of it, and write charges and adjustments as one bill for each provider.
- */
+/* Closing a month; see bill.h for what it promises. Unit by unit: rate the month, rate again the earlier
+ * months from the first one whose usage changed since the last closing, compare with what was billed of them,
+ * and write charges and adjustments as one bill for each provider. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,8 +39,12 @@ static const struct db_statement last_closed = {
 static const struct db_statement first_usage = {"billing_first_usage",
                                                 "SELECT min(start_at) FROM usage_interval"};
 static const struct db_statement units_with_usage = {"billing_units",
-                                                     "SELECT unit_id FROM usage_interval WHERE start_at < $1"
-                                                     " UNION SELECT unit_id FROM bill_line ORDER BY 1"};
+                                                     "SELECT unit_id FROM usage_interval WHERE start_at < $2"
+                                                     " AND (end_at IS NULL OR end_at > $1)"
+                                                     " UNION SELECT unit_id FROM usage_change ORDER BY 1"};
+static const struct db_statement take_changes = {
+    "billing_changes", "WITH gone AS (DELETE FROM usage_change WHERE unit_id = $1 RETURNING from_at)"
+                       " SELECT min(from_at) FROM gone"};
 static const struct db_statement seal_month = {
     "billing_seal",
     "UPDATE billing_month SET state = 'closed', closed_at = $2, bills = $3, lines = $4, total_fen = $5,"
@@ -129,11 +133,12 @@ static bool same_line(const struct bill_line *a, const struct bill_line *b)
            !strcmp(a->system, b->system) && !strcmp(a->item, b->item) && a->price_from == b->price_from;
 }
 
-static struct error *add_billed(struct unit_work *work)
+/* What was billed of the months from `first` on. */
+static struct error *add_billed(struct unit_work *work, struct month first)
 {
     struct bill_entry *list;
     size_t count;
-    TRY(bill_entries(work->closing->db, work->arena, work->unit, &list, &count));
+    TRY(bill_entries(work->closing->db, work->arena, work->unit, first, &list, &count));
     for (size_t i = 0; i < count; i++) {
         struct posting *posting = add_posting(work);
         posting->line = list[i].line;
@@ -243,19 +248,30 @@ static struct error *write_bill(struct unit_work *work, const struct bill_line *
     return money_add(closing->total.total_fen, bill.total_fen, &closing->total.total_fen);
 }
 
+/* The first month of which usage changed since the unit's last closing, at latest the one that closes; the
+ * months before it are rated as they were. Before usage is read: what changes in between is kept for the next
+ * closing, and rated by both. */
+static struct error *first_changed(struct closing *closing, const char *unit, struct month *ret_first)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query(closing->db, &take_changes, DB_VALUES(db_text(unit)), &rows));
+    *ret_first = closing->month;
+    if (!db_is_null(rows, 0, 0) && db_get_moment(rows, 0, 0) < month_start(closing->month))
+        *ret_first = month_of(db_get_moment(rows, 0, 0));
+    return NULL;
+}
+
 static struct error *close_unit(struct closing *closing, const char *unit)
 {
     ARENA_AUTO struct arena *arena = arena_new();
     struct unit_work work = {.closing = closing, .arena = arena, .unit = unit};
     struct bill_line *lines;
     size_t count;
-    struct month first = closing->month;
-    TRY(usage_intervals(closing->db, arena, unit, MOMENT_MIN, month_end(closing->month), &work.intervals,
-                        &work.interval_count));
-    for (size_t i = 0; i < work.interval_count; i++)
-        if (month_compare(month_of(work.intervals[i].from), first) < 0)
-            first = month_of(work.intervals[i].from);
-    TRY(add_billed(&work));
+    struct month first;
+    TRY(first_changed(closing, unit, &first));
+    TRY(usage_intervals(closing->db, arena, unit, month_start(first), month_end(closing->month),
+                        &work.intervals, &work.interval_count));
+    TRY(add_billed(&work, first));
     for (; month_compare(first, closing->month) < 0; first = month_next(first))
         TRY(add_rated(&work, first, true));
     TRY(add_rated(&work, closing->month, false));
@@ -343,7 +359,9 @@ static struct error *close_all(struct closing *closing)
     DB_ROWS_AUTO struct db_rows *units = NULL;
     TRY(check_over(closing));
     TRY(check_order(closing));
-    TRY(db_query(closing->db, &units_with_usage, DB_VALUES(db_moment(month_end(closing->month))), &units));
+    TRY(db_query(closing->db, &units_with_usage,
+                 DB_VALUES(db_moment(month_start(closing->month)), db_moment(month_end(closing->month))),
+                 &units));
     for (size_t i = 0; i < db_count(units); i++)
         TRY_DOING(close_unit(closing, db_get_text(units, i, 0)), "could not close %s for unit \"%s\"",
                   closing->text, db_get_text(units, i, 0));

@@ -51,7 +51,8 @@ void ledger_clear(struct ledger *ledger)
 {
     pg_exec(ledger->pg,
             "SET session_replication_role = replica; DELETE FROM bill_line; DELETE FROM bill;"
-            " DELETE FROM billing_month; DELETE FROM usage_interval; DELETE FROM price;"
+            " DELETE FROM billing_month; DELETE FROM usage_interval; DELETE FROM usage_change;"
+            " DELETE FROM price;"
             " DELETE FROM price_book; DELETE FROM bid; DELETE FROM agreement; DELETE FROM provider;"
             " UPDATE billing_setting SET close_grace_seconds = 0");
 }

@@ -464,6 +464,58 @@ static void use_that_arrives_while_closing_is_billed_once(void **state)
     assert_int_equal(pg_number(ledger.pg, "SELECT sum(total_fen)::bigint FROM bill"), clean);
 }
 
+struct late {
+    struct usage_subject subject;
+    bool closes; /* January is closed while the change is not committed yet */
+};
+
+static struct error *change_late(struct db *db, void *context)
+{
+    const struct late *late = context;
+    const struct item_quantity item = {"1001", 2000000};
+    TRY(usage_set(db, &late->subject, &item, 1, at("2027-01-16T12:00:00+08:00")));
+    return late->closes ? close_at_end(january, NULL) : NULL;
+}
+
+/* A change of January whose transaction ends after January was closed is found by the next closing: 28.04 for
+ * half a month is 14.02. */
+static void a_change_that_a_closing_missed_is_found_by_the_next(void **state)
+{
+    struct late late = {{"u1", "u1001", "c1", "p1", "r2", "instance"}, true};
+    struct db *other;
+    ledger_ok(set("r1", "1001=4", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(db_connect(pg_conninfo(ledger.pg), &other));
+    ledger_ok(db_transaction(other, &db_scope_system, DB_READ_COMMITTED, change_late, &late));
+    db_close(other);
+    lines_are("YQ202701.p1.u1/1 charge 2027-01 1001 5608");
+    ledger_ok(close_at_end(february, NULL));
+    lines_are("YQ202701.p1.u1/1 charge 2027-01 1001 5608\n"
+              "YQ202702.p1.u1/1 charge 2027-02 1001 8412\n"
+              "YQ202702.p1.u1/2 adjustment 2027-01 1001 1402 YQ202701.p1.u1/1");
+}
+
+/* Only months with changes are rated again: one behind the program's back is not noticed, until a change of
+ * that month or an earlier one makes the closing look. */
+static void a_closing_looks_at_what_changed(void **state)
+{
+    ledger_ok(set("r1", "1001=4", "2027-01-01T00:00:00+08:00"));
+    ledger_ok(close_at_end(january, NULL));
+    assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM usage_change"), 0);
+    pg_exec(ledger.pg,
+            "SET session_replication_role = replica;"
+            " INSERT INTO usage_interval SELECT unit_id, system_id, cloud_id, provider_id, 'r9', kind,"
+            " item, micro, start_at, '2027-02-01T00:00:00+08:00' FROM usage_interval");
+    ledger_ok(close_at_end(february, NULL));
+    assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM bill_line WHERE type = 'adjustment'"), 0);
+    ledger_ok(set("r2", "1001=2", "2027-01-16T12:00:00+08:00"));
+    assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM usage_change"), 1);
+    ledger_ok(close_at_end(march, NULL));
+    assert_int_equal(pg_number(ledger.pg, "SELECT sum(amount_fen)::bigint FROM bill_line"
+                                          " WHERE charge_month = '2027-01' AND type = 'adjustment'"),
+                     5608 + 1402);
+    assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM usage_change"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -482,6 +534,8 @@ int main(void)
         cmocka_unit_test_setup(a_part_of_a_bill_tells_nothing_of_the_rest, begin),
         cmocka_unit_test_setup(two_closings_at_once_are_one, begin),
         cmocka_unit_test_setup(use_that_arrives_while_closing_is_billed_once, begin),
+        cmocka_unit_test_setup(a_change_that_a_closing_missed_is_found_by_the_next, begin),
+        cmocka_unit_test_setup(a_closing_looks_at_what_changed, begin),
     };
     return cmocka_run_group_tests(tests, open_ledger, close_ledger);
 }
