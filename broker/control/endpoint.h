@@ -22,20 +22,24 @@ struct endpoint_row {
 };
 
 struct error *endpoint_insert(struct db *db, const struct endpoint_new *endpoint, moment now) ERROR_MUST_USE;
-/* Writes every member of `endpoint` but id, cloud, site, driver and enclave, which never change. */
-struct error *endpoint_update(struct db *db, const struct endpoint_new *endpoint, moment now) ERROR_MUST_USE;
+/* Writes every member of `endpoint` but id, cloud, site, driver and enclave, which never change. ERR_STALE
+ * when the row is not of that version any more. */
+struct error *endpoint_update(struct db *db, const struct endpoint_new *endpoint, int64_t version,
+                              moment now) ERROR_MUST_USE;
 /* ERR_NOT_FOUND "no such endpoint". */
 struct error *endpoint_load(struct db *db, struct arena *arena, const char *id,
                             struct endpoint_row *ret_row) ERROR_MUST_USE;
-/* Ids of all enabled endpoints whose last whole inventory is older than `before`, or was never. */
-struct error *endpoint_list_due(struct db *db, struct arena *arena, moment before, const char ***ret_ids,
-                                size_t *ret_count) ERROR_MUST_USE;
+/* Ids of all enabled endpoints of which the last inventory was tried before `before`, or, when that try
+ * failed, before `failed_before`; or never. */
+struct error *endpoint_list_due(struct db *db, struct arena *arena, moment before, moment failed_before,
+                                const char ***ret_ids, size_t *ret_count) ERROR_MUST_USE;
 /* After a whole inventory: what the manager is, and which architectures its hosts have (bits of enum
  * driver_architecture). */
 struct error *endpoint_synced(struct db *db, const char *id, const json_t *about, unsigned architectures,
                               moment now) ERROR_MUST_USE;
 /* After one that failed: what was known stays, and why it failed is told. */
-struct error *endpoint_not_synced(struct db *db, const char *id, const char *failure) ERROR_MUST_USE;
+struct error *endpoint_not_synced(struct db *db, const char *id, const char *failure,
+                                  moment now) ERROR_MUST_USE;
 
 extern const struct db_statement endpoint_select_one, endpoint_select_list;
 

@@ -93,10 +93,7 @@ static struct error *list_endpoints(struct http_call *call, struct http_answer *
     const char *cloud = http_query(call, "cloud");
     if (cloud)
         TRY(check_cloud(call, cloud, "such cloud"));
-    return view_list(call, &endpoint_select_list,
-                     DB_VALUES(db_text(cloud), db_text(principal_provider(call->principal)),
-                               db_text(principal_scope(call->principal)->clouds)),
-                     answer);
+    return view_list(call, &endpoint_select_list, DB_VALUES(db_text(cloud)), answer);
 }
 
 static struct error *get_endpoint(struct http_call *call, struct http_answer *answer)
@@ -141,7 +138,9 @@ static struct error *change_endpoint(struct http_call *call, struct http_answer 
                                   .enabled = row.enabled};
     TRY(http_read_body(call, &change_spec, &change));
     TRY(check_members(&change));
-    TRY(endpoint_update(call->db, &change, call->now));
+    TRY(endpoint_update(call->db, &change, row.version, call->now));
+    if (change.enabled)
+        TRY(sync_add_job(call->db, row.id));
     return answer_endpoint(call, row.id, 200, answer);
 }
 

@@ -6,12 +6,12 @@
 
 const struct db_statement endpoint_select_one = {
     "endpoint_select_one", "SELECT id, version, body, cloud_id FROM endpoint_view WHERE id = $1"};
-/* $3: clouds that the caller is bound to; $4: its provider. NULL: not bound. */
 const struct db_statement endpoint_select_list = {
     "endpoint_select_list",
     "SELECT e.id, e.version, e.body FROM endpoint_view e JOIN cloud c ON c.id = e.cloud_id"
-    " WHERE e.id > $1 AND ($3::text IS NULL OR e.cloud_id = $3) AND ($4::text IS NULL OR c.provider_id = $4)"
-    " AND ($5::text IS NULL OR e.cloud_id = ANY (string_to_array($5, ','))) ORDER BY e.id LIMIT $2"};
+    " WHERE e.id > $1 AND ($3::text IS NULL OR e.cloud_id = $3)"
+    " AND scope_sees(NULL, NULL, e.cloud_id, c.provider_id)"
+    " ORDER BY e.id LIMIT $2"};
 
 static const struct db_statement insert_endpoint = {
     "endpoint_insert", "INSERT INTO endpoint (id, cloud_id, site_id, driver, url, username, secret, ca_file, "
@@ -21,20 +21,21 @@ static const struct db_statement insert_endpoint = {
 static const struct db_statement update_endpoint = {
     "endpoint_update",
     "UPDATE endpoint SET url = $2, username = $3, secret = $4, ca_file = $5, fingerprint = $6, options = $7,"
-    " timeout_us = $8, enabled = $9, version = version + 1, updated_at = $10 WHERE id = $1"};
+    " timeout_us = $8, enabled = $9, version = version + 1, updated_at = $10 WHERE id = $1 AND version = "
+    "$11"};
 static const struct db_statement select_row = {"endpoint_row",
                                                "SELECT e.id, e.cloud_id, e.site_id, c.provider_id, e.driver, "
                                                "e.url, e.username, e.secret, e.ca_file, e.fingerprint,"
                                                " e.options, e.timeout_us, e.version, e.enabled FROM endpoint "
                                                "e JOIN cloud c ON c.id = e.cloud_id WHERE e.id = $1"};
 static const struct db_statement select_due = {
-    "endpoint_due",
-    "SELECT id FROM endpoint WHERE enabled AND (synced_at IS NULL OR synced_at < $1) ORDER BY id"};
+    "endpoint_due", "SELECT id FROM endpoint WHERE enabled AND (tried_at IS NULL OR tried_at < CASE WHEN "
+                    "sync_error IS NULL THEN $1 ELSE greatest($1, $2) END) ORDER BY id"};
 static const struct db_statement update_synced = {
-    "endpoint_synced",
-    "UPDATE endpoint SET synced_at = $4, about = $2, architectures = $3, sync_error = NULL WHERE id = $1"};
-static const struct db_statement update_not_synced = {"endpoint_not_synced",
-                                                      "UPDATE endpoint SET sync_error = $2 WHERE id = $1"};
+    "endpoint_synced", "UPDATE endpoint SET synced_at = $4, tried_at = $4, about = $2, architectures = $3, "
+                       "sync_error = NULL WHERE id = $1"};
+static const struct db_statement update_not_synced = {
+    "endpoint_not_synced", "UPDATE endpoint SET sync_error = $2, tried_at = $3 WHERE id = $1"};
 
 struct error *endpoint_insert(struct db *db, const struct endpoint_new *e, moment now)
 {
@@ -48,13 +49,15 @@ struct error *endpoint_insert(struct db *db, const struct endpoint_new *e, momen
     return refusal_of_insert(error, "endpoint", e->id, "/site", "site of that cloud");
 }
 
-struct error *endpoint_update(struct db *db, const struct endpoint_new *e, moment now)
+struct error *endpoint_update(struct db *db, const struct endpoint_new *e, int64_t version, moment now)
 {
-    return db_run(db, &update_endpoint,
-                  DB_VALUES(db_text(e->id), db_text(e->url), db_text(e->username), db_text(e->secret),
-                            db_text(e->ca_file), db_text(e->fingerprint), db_json(e->options),
-                            db_int(e->timeout_ms * 1000), db_bool(e->enabled), db_moment(now)),
-                  NULL);
+    int64_t changed;
+    TRY(db_run(db, &update_endpoint,
+               DB_VALUES(db_text(e->id), db_text(e->url), db_text(e->username), db_text(e->secret),
+                         db_text(e->ca_file), db_text(e->fingerprint), db_json(e->options),
+                         db_int(e->timeout_ms * 1000), db_bool(e->enabled), db_moment(now), db_int(version)),
+               &changed));
+    return changed ? NULL : error_new(ERR_STALE, "endpoint \"%s\" was changed meanwhile", e->id);
 }
 
 struct error *endpoint_load(struct db *db, struct arena *arena, const char *id, struct endpoint_row *ret_row)
@@ -81,11 +84,11 @@ struct error *endpoint_load(struct db *db, struct arena *arena, const char *id, 
     return NULL;
 }
 
-struct error *endpoint_list_due(struct db *db, struct arena *arena, moment before, const char ***ret_ids,
-                                size_t *ret_count)
+struct error *endpoint_list_due(struct db *db, struct arena *arena, moment before, moment failed_before,
+                                const char ***ret_ids, size_t *ret_count)
 {
     struct db_rows *rows;
-    TRY(db_query(db, &select_due, DB_VALUES(db_moment(before)), &rows));
+    TRY(db_query(db, &select_due, DB_VALUES(db_moment(before), db_moment(failed_before)), &rows));
     (void)db_hold(arena, rows);
     const char **ids = arena_array(arena, db_count(rows), sizeof *ids);
     for (size_t i = 0; i < db_count(rows); i++)
@@ -102,7 +105,7 @@ struct error *endpoint_synced(struct db *db, const char *id, const json_t *about
                   DB_VALUES(db_text(id), db_json(about), db_int(architectures), db_moment(now)), NULL);
 }
 
-struct error *endpoint_not_synced(struct db *db, const char *id, const char *failure)
+struct error *endpoint_not_synced(struct db *db, const char *id, const char *failure, moment now)
 {
-    return db_run(db, &update_not_synced, DB_VALUES(db_text(id), db_text(failure)), NULL);
+    return db_run(db, &update_not_synced, DB_VALUES(db_text(id), db_text(failure), db_moment(now)), NULL);
 }

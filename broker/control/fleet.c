@@ -125,7 +125,7 @@ struct error *fleet_borrow(struct fleet *fleet, struct db *db, const char *endpo
     struct error *error = NULL;
     (void)pthread_mutex_lock(&fleet->lock);
     found = find_entry(fleet, endpoint);
-    if (found && found->version != row.version) {
+    if (found && found->version < row.version) { /* a row read before a change brings no old gate back */
         found->retired = true;
         idle = unlink_idle(fleet, found);
         found = NULL;

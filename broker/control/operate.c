@@ -62,6 +62,7 @@ struct error *operate_begin(struct db *db, struct arena *arena, const struct res
                                                 .unit = resource->unit,
                                                 .system = resource->system,
                                                 .cloud = resource->cloud,
+                                                .provider = resource->provider,
                                                 .resource = resource->id,
                                                 .principal = principal,
                                                 .args = args},

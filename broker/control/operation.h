@@ -17,12 +17,13 @@
 struct operation_new {
     const char *id;   /* UUID */
     const char *kind; /* "order", "start", "stop", "reboot", "resize", "delete", "attach", "detach" */
-    const char *unit, *system, *cloud, *order, *resource, *principal;
+    const char *unit, *system, *cloud, *provider, *order, *resource,
+        *principal; /* cloud, provider NULL: several */
     const json_t *args;
 };
 
 struct operation {
-    const char *id, *kind, *unit, *system, *cloud, *order, *resource, *job, *principal, *state;
+    const char *id, *kind, *unit, *system, *cloud, *provider, *order, *resource, *job, *principal, *state;
     json_t *args; /* held by the arena */
 };
 

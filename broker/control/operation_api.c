@@ -17,15 +17,27 @@ static struct error *check_uuid(const struct http_call *call, const char *name)
                : error_member(arena_printf(call->arena, "?%s", name), "must be a lower-case UUID");
 }
 
+/* What a guest printed is for those who may read consoles. */
+static void hide_console(const struct http_call *call, json_t *operation)
+{
+    const char *kind = json_string_value(json_object_get(operation, "kind"));
+    if (kind && !strcmp(kind, "console") && !principal_may(call->principal, "instances:console"))
+        (void)json_object_del(operation, "result"); /* there or not */
+}
+
 static struct error *list(struct http_call *call, struct http_answer *answer)
 {
     TRY(check_uuid(call, "resource"));
     TRY(check_uuid(call, "order"));
-    return view_list_by_id(call, &operation_select_list,
-                           DB_VALUES(db_text(http_query(call, "state")),
-                                     db_text(http_query(call, "resource")),
-                                     db_text(http_query(call, "order"))),
-                           answer);
+    TRY(view_list_by_id(call, &operation_select_list,
+                        DB_VALUES(db_text(http_query(call, "state")), db_text(http_query(call, "resource")),
+                                  db_text(http_query(call, "order"))),
+                        answer));
+    size_t index;
+    json_t *operation;
+    json_array_foreach (json_object_get(answer->body, "operations"), index, operation)
+        hide_console(call, operation);
+    return NULL;
 }
 
 static struct error *answer_operation(struct http_call *call, const char *id, int status,
@@ -35,6 +47,7 @@ static struct error *answer_operation(struct http_call *call, const char *id, in
     TRY(view_made(call, &operation_select_one, DB_VALUES(db_text(id)), "such operation", status, location,
                   answer));
     answer->etag = NULL;
+    hide_console(call, answer->body);
     const char *state = json_string_value(json_object_get(answer->body, "state"));
     if (!strcmp(state, "queued") || !strcmp(state, "running"))
         answer->retry_after = 1;
@@ -97,6 +110,8 @@ static struct error *retry(struct http_call *call, struct http_answer *answer)
     struct operation operation;
     const char *id;
     TRY(find(call, &operation));
+    if (!strcmp(operation.kind, "console") && !principal_may(call->principal, "instances:console"))
+        return error_new(ERR_DENIED, "reading a console needs the permission instances:console");
     if (strcmp(operation.state, "failed") && strcmp(operation.state, "cancelled"))
         return error_new(ERR_CONFLICT, "only a failed or cancelled operation is tried again; this one is %s",
                          operation.state);

@@ -18,18 +18,21 @@ const struct db_statement operation_select_list = {
     " ORDER BY id DESC LIMIT $2"};
 
 static const struct db_statement insert_operation = {
-    "operation_insert", "INSERT INTO operation (unit_id, id, system_id, cloud_id, kind, order_id, "
-                        "resource_id, job_id, principal, state, args,"
-                        " created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11)"};
+    "operation_insert",
+    "INSERT INTO operation (unit_id, id, system_id, cloud_id, kind, order_id, "
+    "resource_id, job_id, principal, state, args,"
+    " created_at, provider_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', $10, $11,"
+    " $12)"};
 static const struct db_statement select_operation = {
     "operation_load", "SELECT id, kind, unit_id, system_id, cloud_id, order_id, resource_id, job_id, "
-                      "principal, state, args FROM operation"
+                      "principal, state, args, provider_id FROM operation"
                       " WHERE id = $2::uuid AND ($1::text IS NULL OR unit_id = $1)"};
 static const struct db_statement update_progress = {
     "operation_progress",
     "UPDATE operation SET state = 'running', percent = greatest(percent, $3), step = $4,"
     " started_at = coalesce(started_at, $5), seen_at = $5"
-    " WHERE unit_id = $1 AND id = $2 AND state IN ('queued', 'running')"};
+    " WHERE unit_id = $1 AND id = $2 AND state IN ('queued', 'running')"
+    " AND (state = 'queued' OR percent < $3 OR step IS DISTINCT FROM $4)"}; /* nothing new is not told */
 static const struct db_statement update_end = {
     "operation_end",
     "UPDATE operation SET state = $3, percent = CASE WHEN $3 = 'succeeded' THEN 100 ELSE percent END,"
@@ -52,6 +55,7 @@ static struct error *tell(struct db *db, const char *type, const struct operatio
                                                         .unit = operation->unit,
                                                         .system = operation->system,
                                                         .cloud = operation->cloud,
+                                                        .provider = operation->provider,
                                                         .subject = operation->id,
                                                         .data = data});
     json_decref(data);
@@ -71,7 +75,8 @@ struct error *operation_start(struct db *db, const struct operation_new *o, cons
     error = db_run(db, &insert_operation,
                    DB_VALUES(db_text(o->unit), db_text(o->id), db_text(o->system), db_text(o->cloud),
                              db_text(o->kind), db_text(o->order), db_text(o->resource), db_text(job),
-                             db_text(o->principal), db_json(o->args ? o->args : empty), db_moment(now)),
+                             db_text(o->principal), db_json(o->args ? o->args : empty), db_moment(now),
+                             db_text(o->provider)),
                    NULL);
     json_decref(empty);
     TRY(error);
@@ -80,6 +85,7 @@ struct error *operation_start(struct db *db, const struct operation_new *o, cons
                                         .unit = o->unit,
                                         .system = o->system,
                                         .cloud = o->cloud,
+                                        .provider = o->provider,
                                         .order = o->order,
                                         .resource = o->resource};
     return tell(db, "operation.queued", &operation, "queued", 0, NULL, now);
@@ -103,6 +109,7 @@ struct error *operation_load(struct db *db, struct arena *arena, const char *uni
         .principal = db_get_text(rows, 0, 8),
         .state = db_get_text(rows, 0, 9),
         .args = json_hold(arena, db_get_json(rows, 0, 10)),
+        .provider = db_get_text(rows, 0, 11),
     };
     return NULL;
 }

@@ -297,6 +297,7 @@ struct error *order_place(struct db *db, struct arena *arena, const char *princi
                                                 .unit = order->unit,
                                                 .system = order->system,
                                                 .cloud = cloud,
+                                                .provider = cloud ? placing.resources[0].provider : NULL,
                                                 .order = made.order,
                                                 .principal = principal,
                                                 .args = request},

@@ -77,16 +77,11 @@ static const struct db_statement select_capacity = {
     " FROM capacity c JOIN cloud ON cloud.id = c.cloud_id"
     " WHERE c.cloud_id || '/' || c.endpoint_id || '/' || c.metric > $1 AND ($3::text IS NULL OR c.cloud_id = "
     "$3)"
-    " AND ($4::text IS NULL OR cloud.provider_id = $4)"
-    " AND ($5::text IS NULL OR c.cloud_id = ANY (string_to_array($5, ','))) ORDER BY 1 LIMIT $2"};
+    " AND scope_sees(NULL, NULL, c.cloud_id, cloud.provider_id) ORDER BY 1 LIMIT $2"};
 
 static struct error *list_capacity(struct http_call *call, struct http_answer *answer)
 {
-    return view_list(call, &select_capacity,
-                     DB_VALUES(db_text(http_query(call, "cloud")),
-                               db_text(principal_provider(call->principal)),
-                               db_text(principal_scope(call->principal)->clouds)),
-                     answer);
+    return view_list(call, &select_capacity, DB_VALUES(db_text(http_query(call, "cloud"))), answer);
 }
 
 struct bandwidth {

@@ -119,8 +119,8 @@ static const struct db_statement report_capacity = {
     " ON CONFLICT (cloud_id, endpoint_id, metric) DO UPDATE SET total = $4, outside = $5, reported_at = $6"
     " RETURNING c.reserved + c.outside, c.total"};
 static const struct db_statement raise_alert = {
-    "alert_raise", "INSERT INTO alert (id, cloud_id, kind, subject, details, raised_at, due_at)"
-                   " VALUES ($1, $2, 'capacity', $3, $4, $5, $6)"
+    "alert_raise", "INSERT INTO alert (id, cloud_id, provider_id, kind, subject, details, raised_at, due_at)"
+                   " SELECT $1, $2, provider_id, 'capacity', $3, $4, $5, $6 FROM cloud WHERE id = $2"
                    " ON CONFLICT (cloud_id, kind, subject) WHERE cleared_at IS NULL DO NOTHING"};
 static const struct db_statement clear_alert = {
     "alert_clear",

@@ -56,8 +56,8 @@ struct error *resource_of_order(struct db *db, struct arena *arena, const char *
 /* Live ones attached to an instance. */
 struct error *resource_attached(struct db *db, struct arena *arena, const char *unit, const char *instance,
                                 struct resource **ret_resources, size_t *ret_count) ERROR_MUST_USE;
-/* Live ones of an endpoint, by id. */
-struct error *resource_of_endpoint(struct db *db, struct arena *arena, const char *endpoint,
+/* Live ones of an endpoint, and those that ended at `since` or later, by id. */
+struct error *resource_of_endpoint(struct db *db, struct arena *arena, const char *endpoint, moment since,
                                    struct resource **ret_resources, moment **ret_touched,
                                    size_t *ret_count) ERROR_MUST_USE;
 

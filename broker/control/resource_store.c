@@ -46,8 +46,11 @@ static const struct db_statement select_attached = {
     "resource_attached", "SELECT " COLUMNS " FROM resource WHERE unit_id = $1 AND attached_to = $2::uuid"
                          " AND state NOT IN ('deleted', 'failed') ORDER BY id FOR UPDATE"};
 static const struct db_statement select_of_endpoint = {
-    "resource_of_endpoint", "SELECT " COLUMNS ", touched_at FROM resource WHERE endpoint_id = $1"
-                            " AND state NOT IN ('deleted', 'failed') ORDER BY id"};
+    "resource_of_endpoint",
+    "SELECT " COLUMNS
+    ", touched_at FROM resource WHERE endpoint_id = $1 AND state NOT IN ('deleted', 'failed')"
+    " UNION ALL SELECT " COLUMNS ", touched_at FROM resource WHERE endpoint_id = $1"
+    " AND state IN ('deleted', 'failed') AND deleted_at >= $2 ORDER BY id"};
 
 static const struct db_statement claim = {
     "resource_claim", "UPDATE resource SET operation_id = $3, version = version + 1, touched_at = $4"
@@ -192,11 +195,11 @@ struct error *resource_attached(struct db *db, struct arena *arena, const char *
     return NULL;
 }
 
-struct error *resource_of_endpoint(struct db *db, struct arena *arena, const char *endpoint,
+struct error *resource_of_endpoint(struct db *db, struct arena *arena, const char *endpoint, moment since,
                                    struct resource **ret_resources, moment **ret_touched, size_t *ret_count)
 {
     struct db_rows *rows;
-    TRY(db_query(db, &select_of_endpoint, DB_VALUES(db_text(endpoint)), &rows));
+    TRY(db_query(db, &select_of_endpoint, DB_VALUES(db_text(endpoint), db_moment(since)), &rows));
     *ret_resources = read_rows(arena, rows, ret_count);
     *ret_touched = arena_array(arena, *ret_count, sizeof **ret_touched);
     for (size_t i = 0; i < *ret_count; i++)

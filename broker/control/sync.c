@@ -47,6 +47,12 @@ static void add_drift(struct comparing *c, const char *kind, const char *subject
                                                  .seen = seen};
 }
 
+/* Ended since the inventory was taken: what it shows of it says nothing. */
+static bool has_ended(const struct resource *resource)
+{
+    return resource->state == RESOURCE_DELETED || resource->state == RESOURCE_FAILED;
+}
+
 /* An operation at work, or a change since the inventory was taken, explains any difference. */
 static bool is_settled(const struct comparing *c, const struct resource *resource)
 {
@@ -71,15 +77,18 @@ static const char *name_json(struct comparing *c, const char *name, const char *
 static struct error *compare_instance(struct comparing *c, const struct driver_instance *seen)
 {
     struct resource *resource = find_held(c, seen->id);
-    if (!resource || strcmp(resource->kind, "instance")) {
+    bool copied = resource && c->reported[resource - c->held]; /* a clone carries the stamp of its original */
+    if (!resource || strcmp(resource->kind, "instance") || copied) {
         bool ours = seen->id != NULL;
-        add_drift(c, ours ? "orphan" : "foreign", ours ? seen->id : seen->ref, NULL, NULL,
+        add_drift(c, ours ? "orphan" : "foreign", ours && !copied ? seen->id : seen->ref, NULL, NULL,
                   name_json(c, seen->name, resource_power_name(seen->power)));
         c->capacity.outside[METRIC_VCPU] += seen->vcpu;
         c->capacity.outside[METRIC_MEMORY_GB] += (int64_t)((seen->memory_mb + 1023) / 1024);
         return NULL;
     }
     c->reported[resource - c->held] = true;
+    if (has_ended(resource))
+        return NULL;
     if (seen->address)
         TRY(resource_set_address(c->db, resource, seen->address));
     if (!is_settled(c, resource))
@@ -131,7 +140,7 @@ static void measure_storage(struct comparing *c)
     struct demand ours = {0};
     const struct driver_capacity *capacity = c->report->capacity;
     for (size_t i = 0; i < c->held_count; i++)
-        if (c->reported[i])
+        if (c->reported[i] && !has_ended(&c->held[i]))
             demand_add(&ours, c->held[i].kind, c->held[i].spec, 1);
     int64_t standard = (int64_t)capacity->standard_gb_allocated - ours.amount[METRIC_STANDARD_GB];
     int64_t high = (int64_t)capacity->high_gb_allocated - ours.amount[METRIC_HIGH_GB];
@@ -180,7 +189,8 @@ struct error *sync_record(struct db *db, struct arena *arena, const struct sync_
 {
     const struct driver_inventory *inventory = report->inventory;
     struct comparing c = {.arena = arena, .report = report, .db = db};
-    TRY(resource_of_endpoint(db, arena, report->endpoint->id, &c.held, &c.touched, &c.held_count));
+    TRY(resource_of_endpoint(db, arena, report->endpoint->id, report->taken, &c.held, &c.touched,
+                             &c.held_count));
     c.reported = arena_array(arena, c.held_count, sizeof *c.reported);
     /* every seen instance may differ twice, every volume and held one once */
     c.drifts = arena_array(arena, 2 * inventory->instance_count + inventory->volume_count + c.held_count,

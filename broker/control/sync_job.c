@@ -86,7 +86,7 @@ static struct error *take(struct job *job)
 static struct error *failed(struct db *db, struct job *job, const struct error *error)
 {
     const char *endpoint = json_string_value(json_object_get(job->args, "endpoint"));
-    return endpoint_not_synced(db, endpoint, error_message(error));
+    return endpoint_not_synced(db, endpoint, error_message(error), clock_now(job->clock));
 }
 
 static const struct job_step steps[] = {{"take", take, NULL}};

@@ -45,7 +45,7 @@ static struct error *seal(struct maintenance *m, moment now)
 
 struct due {
     struct maintenance *maintenance;
-    moment before;
+    moment before, failed_before;
 };
 
 static struct error *sync_body(struct db *db, void *context)
@@ -53,7 +53,7 @@ static struct error *sync_body(struct db *db, void *context)
     struct due *due = context;
     const char **ids;
     size_t count;
-    TRY(endpoint_list_due(db, due->maintenance->arena, due->before, &ids, &count));
+    TRY(endpoint_list_due(db, due->maintenance->arena, due->before, due->failed_before, &ids, &count));
     for (size_t i = 0; i < count; i++)
         TRY(sync_add_job(db, ids[i]));
     return NULL;
@@ -61,7 +61,7 @@ static struct error *sync_body(struct db *db, void *context)
 
 static struct error *sync_due(struct maintenance *m, moment now)
 {
-    struct due due = {m, now - atomic_load(&m->settings->sync_interval)};
+    struct due due = {m, now - atomic_load(&m->settings->sync_interval), now - SYNC_RETRY_US};
     return db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, sync_body, &due);
 }
 
@@ -136,8 +136,9 @@ static struct error *purge(struct maintenance *m, moment now)
 {
     if (m->purged_at && moment_monotonic() - m->purged_at < PURGE_EVERY)
         return NULL;
+    TRY(db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, purge_body, &now));
     m->purged_at = moment_monotonic();
-    return db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, purge_body, &now);
+    return NULL;
 }
 
 static void run_round(struct maintenance *m)

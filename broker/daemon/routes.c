@@ -13,7 +13,7 @@ static const struct http_table *const tables[] = {
     &usage_routes,    &bill_routes,     &statement_routes, &setting_routes, /* metering */
     &cloud_routes,    &endpoint_routes, &unit_routes,      &quota_routes,   /* broker/control */
     &capacity_routes, &quote_routes,    &order_routes,     &resource_routes, &operation_routes,
-    &drift_routes,    &identity_routes, &token_routes,     &audit_routes,
+    &drift_routes,    &job_routes,      &identity_routes,  &token_routes,    &audit_routes,
 };
 
 const struct http_table *const *routes_all(size_t *ret_count)

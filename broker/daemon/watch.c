@@ -165,7 +165,7 @@ struct listing {
 static struct error *list_body(struct db *db, void *context)
 {
     struct listing *listing = context;
-    return endpoint_list_due(db, listing->arena, MOMENT_MAX, &listing->ids, &listing->count);
+    return endpoint_list_due(db, listing->arena, MOMENT_MAX, MOMENT_MAX, &listing->ids, &listing->count);
 }
 
 static struct error *look(struct watch *watch, struct db *db, struct arena *arena)

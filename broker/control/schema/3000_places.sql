@@ -42,6 +42,7 @@ CREATE TABLE endpoint (
     updated_at  timestamptz NOT NULL,
     synced_at   timestamptz,                    -- the last whole inventory
     sync_error  text,                           -- why the last try failed; NULL: it did not
+    tried_at    timestamptz,                    -- the last try, whatever came of it
     about       jsonb,
     architectures bigint NOT NULL DEFAULT 0,    -- bits of enum driver_architecture; 0: never reported
     FOREIGN KEY (cloud_id, site_id) REFERENCES site (cloud_id, id)
@@ -118,6 +119,7 @@ CREATE TABLE capacity (
 CREATE TABLE alert (
     id         uuid PRIMARY KEY,
     cloud_id   text NOT NULL,
+    provider_id text NOT NULL,
     kind       text NOT NULL,
     subject    text NOT NULL,
     details    jsonb NOT NULL,
@@ -127,7 +129,7 @@ CREATE TABLE alert (
 );
 CREATE UNIQUE INDEX alert_open ON alert (cloud_id, kind, subject) WHERE cleared_at IS NULL;
 CREATE INDEX alert_by_time ON alert (raised_at, id);
-SELECT scope_enable('alert', NULL, NULL, 'cloud_id', NULL);
+SELECT scope_enable('alert', NULL, NULL, 'cloud_id', 'provider_id');
 
 -- Images as the last inventory of an endpoint saw them.
 CREATE TABLE image (

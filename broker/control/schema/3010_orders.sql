@@ -47,6 +47,7 @@ CREATE INDEX resource_list ON resource (kind, id) WHERE state <> 'deleted';
 CREATE INDEX resource_by_unit ON resource (unit_id, kind, id) WHERE state <> 'deleted';
 CREATE INDEX resource_by_order ON resource (unit_id, order_id);
 CREATE INDEX resource_by_endpoint ON resource (endpoint_id, id) WHERE state NOT IN ('deleted', 'failed');
+CREATE INDEX resource_ended ON resource (endpoint_id, deleted_at) WHERE state IN ('deleted', 'failed');
 CREATE INDEX resource_attached ON resource (unit_id, attached_to) WHERE attached_to IS NOT NULL AND state NOT IN ('deleted', 'failed');
 SELECT scope_enable('resource', 'unit_id', 'system_id', 'cloud_id', 'provider_id');
 
@@ -55,6 +56,7 @@ CREATE TABLE operation (
     id           uuid NOT NULL,
     system_id    text NOT NULL,
     cloud_id     text,              -- NULL: several clouds
+    provider_id  text,              -- of that cloud
     kind         text NOT NULL,
     order_id     uuid,
     resource_id  uuid,
@@ -75,7 +77,7 @@ CREATE TABLE operation (
 );
 CREATE INDEX operation_by_id ON operation (id);
 CREATE INDEX operation_by_job ON operation (job_id);
-SELECT scope_enable('operation', 'unit_id', 'system_id', 'cloud_id', NULL);
+SELECT scope_enable('operation', 'unit_id', 'system_id', 'cloud_id', 'provider_id');
 
 -- Internet addresses given out of a zone's pool; one row per address in use (procurement 3.2.1.9).
 CREATE TABLE address_lease (

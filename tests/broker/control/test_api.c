@@ -1,0 +1,256 @@
+/* The API of the control floor with the real server and identity: who sees and does what of jobs, capacity,
+ * endpoints, alerts, drift and operations. */
+#include "tests/broker/control/house.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/auth/auth.h"
+#include "broker/auth/principal_store.h"
+#include "broker/base/json.h"
+#include "broker/control/routes.h"
+#include "tests/support/h2.h"
+#include "tests/support/https.h"
+
+static struct auth *auth;
+static struct https https;
+static struct h2_client *client;
+static int keys;
+
+enum who { ADMIN, OPERATOR, OTHER_OPERATOR, REGULATOR, OTHER_REGULATOR, UNIT, MEMBER, WHO_COUNT };
+static const char *const clouds[] = {"c"}, *const other_clouds[] = {"d"}, *const systems[] = {"u002"};
+static const struct principal_grant grants[] = {
+    [ADMIN] = {.id = "boss", .role = ROLE_PLATFORM_ADMIN},
+    [OPERATOR] = {.id = "operator", .role = ROLE_PROVIDER_OPERATOR, .provider = "p"},
+    [OTHER_OPERATOR] = {.id = "other-operator", .role = ROLE_PROVIDER_OPERATOR, .provider = "q"},
+    [REGULATOR] = {.id = "regulator", .role = ROLE_REGULATOR, .clouds = clouds, .cloud_count = 1},
+    [OTHER_REGULATOR] = {.id = "other-regulator",
+                         .role = ROLE_REGULATOR,
+                         .clouds = other_clouds,
+                         .cloud_count = 1},
+    [UNIT] = {.id = "unit-admin", .role = ROLE_UNIT_ADMIN, .unit = "u"},
+    [MEMBER] =
+        {.id = "member", .role = ROLE_UNIT_OPERATOR, .unit = "u", .systems = systems, .system_count = 1},
+};
+static char tokens[WHO_COUNT][4096];
+
+static struct error *enrol(struct db *db, void *context)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    moment now = clock_now(house.clock);
+    for (int i = 0; i < WHO_COUNT; i++) {
+        const char *token, *jti;
+        TRY(principal_store_insert(db, &(struct principal_row){.grant = grants[i]}, now));
+        TRY(auth_issue_token(auth, db, NULL, grants[i].id, MOMENT_HOUR, now, arena, &token, &jti));
+        (void)snprintf(tokens[i], sizeof tokens[i], "%s", token);
+    }
+    return NULL;
+}
+
+static int open_api(void **state)
+{
+    static const struct http_table *const tables[] = {&capacity_routes, &endpoint_routes, &operation_routes,
+                                                      &drift_routes,    &job_routes,      &resource_routes,
+                                                      &order_routes};
+    char folder[512];
+    house_open(state);
+    pg_exec(house.pg,
+            "INSERT INTO provider (id, name, created_at, updated_at) VALUES ('q', 'Q', now(), now())");
+    (void)snprintf(folder, sizeof folder, "%s/keys", pg_folder(house.pg)); /* a short folder */
+    ok(auth_new(folder, house.db, clock_now(house.clock), &auth));
+    house.services.auth = auth;
+    ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, enrol, NULL));
+    ok(auth_refresh(auth, house.db, clock_now(house.clock)));
+    https_start(&https, (struct server_settings){.tables = tables,
+                                                 .table_count = sizeof tables / sizeof *tables,
+                                                 .conninfo = pg_conninfo(house.pg),
+                                                 .auth = auth,
+                                                 .clock = house.clock,
+                                                 .context = &house.services,
+                                                 .workers = 2});
+    client = h2_open(https.port, NULL);
+    assert_non_null(client);
+    return 0;
+}
+
+static int close_api(void **state)
+{
+    h2_close(client);
+    https_stop(&https);
+    auth_free(auth);
+    return house_close(state);
+}
+
+/* The JSON of the answer; fails unless it has the status. */
+static json_t *call(struct arena *arena, enum who who, const char *method, const char *path, const char *body,
+                    int status)
+{
+    const char *key = arena_printf(arena, "key-%d", ++keys);
+    const char *const with[] = {"idempotency-key", key, body ? "content-type" : NULL, "application/json",
+                                NULL};
+    struct h2_request request = {.method = method, .path = path, .token = tokens[who], .body = body};
+    if (!strcmp(method, "POST") && !strstr(path, "/jobs/"))
+        request.headers = with;
+    request.length = body ? strlen(body) : 0;
+    const struct h2_reply *reply = h2_call(client, &request);
+    if (reply->status != status)
+        fail_msg("%s %s as %s: %d %s", method, path, grants[who].id, reply->status,
+                 reply->body ? reply->body : "");
+    json_t *json = json_loads(reply->body, 0, NULL);
+    assert_non_null(json);
+    return json_hold(arena, json);
+}
+
+static size_t count(struct arena *arena, enum who who, const char *path, const char *noun)
+{
+    return json_array_size(json_object_get(call(arena, who, "GET", path, NULL, 200), noun));
+}
+
+static void who_sees_a_cloud(void **state)
+{
+    static const struct {
+        enum who who;
+        size_t capacity, endpoints, alerts;
+    } cases[] = {{ADMIN, 9, 2, 1},
+                 {OPERATOR, 9, 2, 1},
+                 {OTHER_OPERATOR, 0, 0, 0},
+                 {REGULATOR, 9, 2, 1},
+                 {OTHER_REGULATOR, 0, 0, 0}};
+    ARENA_AUTO struct arena *arena = arena_new();
+    pg_exec(house.pg,
+            "INSERT INTO alert (id, cloud_id, provider_id, kind, subject, details, raised_at) VALUES"
+            " (gen_random_uuid(), 'c', 'p', 'capacity', 'vcpu', '{}', now())");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(count(arena, cases[i].who, "/v1/capacity", "capacity"), cases[i].capacity);
+        assert_int_equal(count(arena, cases[i].who, "/v1/endpoints", "endpoints"), cases[i].endpoints);
+        assert_int_equal(count(arena, cases[i].who, "/v1/alerts", "alerts"), cases[i].alerts);
+    }
+    call(arena, UNIT, "GET", "/v1/capacity", NULL, 403);
+}
+
+static void only_parked_jobs_are_tried_again(void **state)
+{
+    char operation[37];
+    ARENA_AUTO struct arena *arena = arena_new();
+    memory_cloud_fail("instance_create", ERR_INVALID, 1, true);
+    ok(house_order(ONE_INSTANCE("web"), operation));
+    assert_int_equal(count(arena, ADMIN, "/v1/jobs", "jobs"), 1);
+    assert_int_equal(count(arena, ADMIN, "/v1/jobs?state=parked", "jobs"), 0);
+    assert_int_equal(count(arena, ADMIN, "/v1/jobs?type=order&state=queued", "jobs"), 1);
+    call(arena, ADMIN, "GET", "/v1/jobs?state=lost", NULL, 400);
+    call(arena, UNIT, "GET", "/v1/jobs", NULL, 403);
+    char *job = house_text("SELECT id FROM job");
+    const char *path = arena_printf(arena, "/v1/jobs/%s:retry", job);
+    call(arena, ADMIN, "POST", path, NULL, 409);
+    call(arena, REGULATOR, "POST", path, NULL, 403);
+    house_run();
+    house_await(operation, "failed");
+    call(arena, ADMIN, "POST", path, NULL, 409);
+    house_halt();
+    /* What waits parked, undoing, goes on. */
+    pg_exec(house.pg, "UPDATE job SET state = 'parked', undoing = true, ended_at = NULL, last_error = 'why'");
+    json_t *json = call(arena, ADMIN, "GET", arena_printf(arena, "/v1/jobs/%s", job), NULL, 200);
+    assert_string_equal(json_string_value(json_object_get(json, "last_error")), "why");
+    json = call(arena, ADMIN, "POST", path, NULL, 202);
+    assert_string_equal(json_string_value(json_object_get(json, "state")), "queued");
+    house_run();
+    jobs_await_state(house.pg, job, "failed");
+    free(job);
+    call(arena, ADMIN, "GET", "/v1/jobs/nothing", NULL, 404);
+    house_check();
+}
+
+static void a_console_is_for_its_unit(void **state)
+{
+    char operation[37];
+    ARENA_AUTO struct arena *arena = arena_new();
+    ok(house_order(ONE_INSTANCE("web"), operation));
+    house_run();
+    house_await(operation, "succeeded");
+    ok(house_operate("web", VERB_CONSOLE, NULL, operation));
+    house_await(operation, "succeeded");
+    const char *path = arena_printf(arena, "/v1/operations/%s", operation);
+    assert_non_null(json_object_get(call(arena, UNIT, "GET", path, NULL, 200), "result"));
+    assert_null(json_object_get(call(arena, REGULATOR, "GET", path, NULL, 200), "result"));
+    assert_null(json_object_get(call(arena, OPERATOR, "GET", path, NULL, 200), "result"));
+    call(arena, OTHER_OPERATOR, "GET", path, NULL, 404);
+    call(arena, MEMBER, "GET", path, NULL, 404);
+    json_t *list = json_object_get(call(arena, REGULATOR, "GET", "/v1/operations", NULL, 200), "operations");
+    assert_int_equal(json_array_size(list), 2);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        assert_null(json_object_get(json_object_get(json_array_get(list, i), "result"), "console"));
+}
+
+static void nobody_operates_what_is_not_theirs(void **state)
+{
+    char operation[37], id[37];
+    ARENA_AUTO struct arena *arena = arena_new();
+    ok(house_order(ONE_INSTANCE("web"), operation));
+    house_run();
+    house_await(operation, "succeeded");
+    house_id("web", id);
+    const char *path = arena_printf(arena, "/v1/instances/%s:stop", id);
+    call(arena, REGULATOR, "POST", path, NULL, 403);
+    call(arena, OPERATOR, "POST", path, NULL, 403);
+    call(arena, MEMBER, "POST", path, NULL, 404);
+    static const char order[] =
+        "{\"unit\":\"u\",\"system\":\"u001\",\"cloud\":\"c\",\"resources\":[{\"kind\":\"volume\","
+        "\"name\":\"d\",\"spec\":{\"size_gb\":1,\"performance\":\"high\",\"zone\":\"ext\"}}]}";
+    call(arena, MEMBER, "POST", "/v1/orders", order, 404);
+    call(arena, OPERATOR, "POST", "/v1/orders", order, 403);
+    call(arena, ADMIN, "POST", "/v1/orders", order, 202);
+    call(arena, UNIT, "POST", "/v1/orders",
+         "{\"unit\":\"v\",\"system\":\"v001\",\"cloud\":\"c\",\"resources\":[{\"kind\":"
+         "\"volume\",\"name\":\"d\",\"spec\":{\"size_gb\":1,\"performance\":\"high\",\"zone\":"
+         "\"ext\"}}]}",
+         404);
+}
+
+/* A provider's operator says that a machine is gone; the unit's resource ends by an ordinary operation. */
+static void what_is_missing_is_adopted_by_its_provider(void **state)
+{
+    char operation[37], id[37];
+    ARENA_AUTO struct arena *arena = arena_new();
+    ok(house_order(ONE_INSTANCE("web"), operation));
+    house_run();
+    house_await(operation, "succeeded");
+    house_id("web", id);
+    memory_cloud_lose(id);
+    char *sql = xasprintf(
+        "INSERT INTO drift (id, cloud_id, endpoint_id, provider_id, kind, subject, unit_id, resource_id,"
+        " first_seen, last_seen) VALUES (gen_random_uuid(), 'c', 'e-ext', 'p', 'missing', '%s', 'u', '%s',"
+        " now(), now())",
+        id, id);
+    pg_exec(house.pg, sql);
+    free(sql);
+    assert_int_equal(count(arena, OTHER_OPERATOR, "/v1/drift", "drift"), 0);
+    char *drift = house_text("SELECT id FROM drift");
+    const char *path = arena_printf(arena, "/v1/drift/%s:resolve", drift);
+    static const char body[] = "{\"action\":\"adopt\",\"reason\":\"host burnt\"}";
+    call(arena, OTHER_OPERATOR, "POST", path, body, 404);
+    call(arena, OPERATOR, "POST", path, body, 200);
+    jobs_await(house.pg, "SELECT state FROM resource WHERE name = 'web'", "deleted");
+    free(drift);
+    jobs_await(house.pg, "SELECT count(*) FROM operation WHERE ended_at IS NULL", "0");
+    house_check();
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, house_reset, house_rest)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(who_sees_a_cloud),
+        TEST(only_parked_jobs_are_tried_again),
+        TEST(a_console_is_for_its_unit),
+        TEST(nobody_operates_what_is_not_theirs),
+        TEST(what_is_missing_is_adopted_by_its_provider),
+    };
+    return cmocka_run_group_tests(tests, open_api, close_api);
+}
