@@ -252,7 +252,7 @@ static struct error *find_route(struct stream *stream, const char *method, const
 static void begin_call(struct stream *stream, const char *method, const char *path, size_t length)
 {
     int status = 0;
-    struct http_internal *call;
+    struct http_internal *call = NULL;
     struct error *error = find_route(stream, method, path, length, &call, &status);
     if (error) {
         stream_problem(stream, error, status);

@@ -191,14 +191,6 @@ static bool sees_all(enum role role)
     return role == ROLE_PLATFORM_ADMIN || role == ROLE_AUDITOR;
 }
 
-/* An operation names its cloud and no provider, so a provider's operator, who may read operations, finds
- * none. */
-static bool finds_none(enum role role, const struct http_route *route)
-{
-    return role == ROLE_PROVIDER_OPERATOR && !strcmp(route->pattern, "/v1/operations/{operation}") &&
-           !strcmp(route->method, "GET");
-}
-
 static bool within(const struct ground *g, const struct http_route *route, int status)
 {
     bool bogus = strstr(route->pattern, "{jti}") || strstr(route->pattern, "{kid}");
@@ -243,9 +235,7 @@ static size_t walk_route(const struct ground *g, const struct http_route *route)
         bool may = role_may((enum role)role, route->permission);
         API_AUTO struct api_reply inside = ask(g, route, g->inside[role]);
         API_AUTO struct api_reply outside = ask(g, route, g->outside[role]);
-        bool in = !may                                 ? inside.status == 403
-                  : finds_none((enum role)role, route) ? inside.status == 404
-                                                       : within(g, route, inside.status);
+        bool in = !may ? inside.status == 403 : within(g, route, inside.status);
         bool out = !may                        ? outside.status == 403
                    : sees_all((enum role)role) ? within(g, route, outside.status)
                                                : from_outside(g, route, &outside);

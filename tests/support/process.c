@@ -17,7 +17,7 @@
 #include "broker/base/arena.h"
 #include "broker/base/moment.h"
 
-#define STOP_MS 10000
+#define STOP_MS 60000
 
 struct process {
     pid_t pid;

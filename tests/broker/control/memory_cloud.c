@@ -471,7 +471,7 @@ static struct error *instance_console(struct driver_session *session, const stru
 static struct error *do_volume_find(void *context)
 {
     struct task *task = context;
-    struct disk *disk;
+    struct disk *disk = NULL;
     TRY(need_disk(task->id, &disk));
     *task->ret_volume = tell_disk(task->call, disk);
     return NULL;
@@ -529,7 +529,7 @@ static struct error *volume_attach(struct driver_session *session, const struct 
 static struct error *do_detach(void *context)
 {
     struct task *task = context;
-    struct disk *disk;
+    struct disk *disk = NULL;
     TRY(need_disk(task->id, &disk));
     *disk->machine = '\0';
     return NULL;
