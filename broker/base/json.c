@@ -1,6 +1,8 @@
 /* JSON: parsing with limits, canonical text and builders; see json.h. Reading by spec is in json_read.c. */
 #include "broker/base/json.h"
 
+#include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +33,28 @@ static struct error *check_depth(const char *text, size_t length)
     return NULL;
 }
 
+/* PostgreSQL's jsonb writes 1e308 as an integer of 309 digits, which no reader of 64-bit integers takes back:
+ * what could not be read again is refused before it is stored. */
+static bool numbers_return(const json_t *json)
+{
+    const char *name;
+    json_t *value;
+    size_t i;
+    if (json_is_real(json))
+        return fabs(json_real_value(json)) < 0x1p63;
+    if (json_is_array(json)) {
+        json_array_foreach (json, i, value)
+            if (!numbers_return(value))
+                return false;
+        return true;
+    }
+    /* jansson's iteration takes a non-const object but does not change it */
+    json_object_foreach ((json_t *)(uintptr_t)json, name, value)
+        if (!numbers_return(value))
+            return false;
+    return true;
+}
+
 struct error *json_parse(const char *text, size_t length, json_t **ret_json)
 {
     TRY(check_depth(text, length));
@@ -38,6 +62,10 @@ struct error *json_parse(const char *text, size_t length, json_t **ret_json)
     json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &why);
     if (!json)
         return error_new(ERR_INVALID, "not JSON: %s at byte %d", why.text, why.position);
+    if (!numbers_return(json)) {
+        json_decref(json);
+        return error_new(ERR_INVALID, "not usable JSON: a number is beyond 64 bits");
+    }
     *ret_json = json;
     return NULL;
 }

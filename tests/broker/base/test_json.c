@@ -156,6 +156,8 @@ static void test_parse_limits(void **state)
                                       "{\"a\":\"\\ud800\"}",
                                       "[99999999999999999999]",
                                       "[1e999]",
+                                      "{\"a\":[{\"b\":1e308}]}",
+                                      "[-9.3e18]",
                                       "{\"a\\u0000b\":1}"};
     json_t *json;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
