@@ -29,15 +29,25 @@ struct error *endpoint_update(struct db *db, const struct endpoint_new *endpoint
 /* ERR_NOT_FOUND "no such endpoint". */
 struct error *endpoint_load(struct db *db, struct arena *arena, const char *id,
                             struct endpoint_row *ret_row) ERROR_MUST_USE;
-/* Ids of all enabled endpoints of which the last inventory was tried before `before`, or, when that try
- * failed, before `failed_before`; or never. */
-struct error *endpoint_list_due(struct db *db, struct arena *arena, moment before, moment failed_before,
+struct error *endpoint_list_enabled(struct db *db, struct arena *arena, const char ***ret_ids,
+                                    size_t *ret_count) ERROR_MUST_USE;
+/* Ids of all enabled endpoints of which an inventory is due: never tried, or `interval_us` after the last
+ * one. After failed ones the wait begins at the shorter of interval_us and ENDPOINT_RETRY_US, doubles with
+ * every failure up to ENDPOINT_RETRY_MOST_US, and is up to a quarter longer, by a jitter of each endpoint and
+ * failure. */
+#define ENDPOINT_RETRY_US (30 * MOMENT_SECOND)
+#define ENDPOINT_RETRY_MOST_US (5 * MOMENT_MINUTE)
+struct error *endpoint_list_due(struct db *db, struct arena *arena, moment now, int64_t interval_us,
                                 const char ***ret_ids, size_t *ret_count) ERROR_MUST_USE;
+/* Whether its last inventory failed; then the schedule alone brings the next one. */
+struct error *endpoint_is_failing(struct db *db, const char *id, bool *ret_failing) ERROR_MUST_USE;
 /* After a whole inventory: what the manager is, and which architectures its hosts have (bits of enum
- * driver_architecture). */
+ * driver_architecture). Clears the alert that it could not be read. */
 struct error *endpoint_synced(struct db *db, const char *id, const json_t *about, unsigned architectures,
                               moment now) ERROR_MUST_USE;
-/* After one that failed: what was known stays, and why it failed is told. */
+/* After one that failed: what was known stays, why it failed is told, and the ENDPOINT_ALERT_FAILURES-th in a
+ * row raises an alert. */
+#define ENDPOINT_ALERT_FAILURES 3
 struct error *endpoint_not_synced(struct db *db, const char *id, const char *failure,
                                   moment now) ERROR_MUST_USE;
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/base/secret.h"
+#include "broker/control/alert.h"
 #include "broker/control/endpoint.h"
 #include "broker/control/fleet.h"
 #include "broker/control/routes.h"
@@ -141,6 +142,8 @@ static struct error *change_endpoint(struct http_call *call, struct http_answer 
     TRY(endpoint_update(call->db, &change, row.version, call->now));
     if (change.enabled)
         TRY(sync_add_job(call->db, row.id));
+    else
+        TRY(alert_clear(call->db, row.cloud, ALERT_INVENTORY, row.id, call->now));
     return answer_endpoint(call, row.id, 200, answer);
 }
 

@@ -2,6 +2,7 @@
 #include "broker/control/endpoint.h"
 
 #include "broker/base/json.h"
+#include "broker/control/alert.h"
 #include "broker/control/refusal.h"
 
 const struct db_statement endpoint_select_one = {
@@ -28,14 +29,23 @@ static const struct db_statement select_row = {"endpoint_row",
                                                "e.url, e.username, e.secret, e.ca_file, e.fingerprint,"
                                                " e.options, e.timeout_us, e.version, e.enabled FROM endpoint "
                                                "e JOIN cloud c ON c.id = e.cloud_id WHERE e.id = $1"};
+static const struct db_statement select_enabled = {"endpoint_enabled",
+                                                   "SELECT id FROM endpoint WHERE enabled ORDER BY id"};
+/* The last factor is the jitter: the same for a failure whoever asks, another for the next one. */
 static const struct db_statement select_due = {
-    "endpoint_due", "SELECT id FROM endpoint WHERE enabled AND (tried_at IS NULL OR tried_at < CASE WHEN "
-                    "sync_error IS NULL THEN $1 ELSE greatest($1, $2) END) ORDER BY id"};
+    "endpoint_due",
+    "SELECT id FROM endpoint WHERE enabled AND (tried_at IS NULL OR tried_at < $1::timestamptz"
+    " - interval '1 microsecond' * CASE WHEN sync_failures = 0 THEN $2::bigint"
+    " ELSE least(least($2::bigint, $3::bigint) * 2 ^ least(sync_failures - 1, 20), $4::bigint)"
+    " * (1 + (hashtextextended(id, sync_failures) & 255) / 1024.0) END) ORDER BY id"};
+static const struct db_statement select_failing = {"endpoint_failing",
+                                                   "SELECT sync_failures > 0 FROM endpoint WHERE id = $1"};
 static const struct db_statement update_synced = {
     "endpoint_synced", "UPDATE endpoint SET synced_at = $4, tried_at = $4, about = $2, architectures = $3, "
-                       "sync_error = NULL WHERE id = $1"};
+                       "sync_error = NULL, sync_failures = 0 WHERE id = $1 RETURNING cloud_id"};
 static const struct db_statement update_not_synced = {
-    "endpoint_not_synced", "UPDATE endpoint SET sync_error = $2, tried_at = $3 WHERE id = $1"};
+    "endpoint_not_synced", "UPDATE endpoint SET sync_error = $2, tried_at = $3, sync_failures = "
+                           "sync_failures + 1 WHERE id = $1 RETURNING cloud_id, sync_failures"};
 
 struct error *endpoint_insert(struct db *db, const struct endpoint_new *e, moment now)
 {
@@ -84,28 +94,70 @@ struct error *endpoint_load(struct db *db, struct arena *arena, const char *id, 
     return NULL;
 }
 
-struct error *endpoint_list_due(struct db *db, struct arena *arena, moment before, moment failed_before,
-                                const char ***ret_ids, size_t *ret_count)
+static void take_ids(struct db_rows *rows, struct arena *arena, const char ***ret_ids, size_t *ret_count)
 {
-    struct db_rows *rows;
-    TRY(db_query(db, &select_due, DB_VALUES(db_moment(before), db_moment(failed_before)), &rows));
     (void)db_hold(arena, rows);
     const char **ids = arena_array(arena, db_count(rows), sizeof *ids);
     for (size_t i = 0; i < db_count(rows); i++)
         ids[i] = db_get_text(rows, i, 0);
     *ret_ids = ids;
     *ret_count = db_count(rows);
+}
+
+struct error *endpoint_list_enabled(struct db *db, struct arena *arena, const char ***ret_ids,
+                                    size_t *ret_count)
+{
+    struct db_rows *rows;
+    TRY(db_query(db, &select_enabled, DB_NO_VALUES, &rows));
+    take_ids(rows, arena, ret_ids, ret_count);
+    return NULL;
+}
+
+struct error *endpoint_list_due(struct db *db, struct arena *arena, moment now, int64_t interval_us,
+                                const char ***ret_ids, size_t *ret_count)
+{
+    struct db_rows *rows;
+    TRY(db_query(db, &select_due,
+                 DB_VALUES(db_moment(now), db_int(interval_us), db_int(ENDPOINT_RETRY_US),
+                           db_int(ENDPOINT_RETRY_MOST_US)),
+                 &rows));
+    take_ids(rows, arena, ret_ids, ret_count);
+    return NULL;
+}
+
+struct error *endpoint_is_failing(struct db *db, const char *id, bool *ret_failing)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query_one(db, &select_failing, DB_VALUES(db_text(id)), "such endpoint", &rows));
+    *ret_failing = db_get_bool(rows, 0, 0);
     return NULL;
 }
 
 struct error *endpoint_synced(struct db *db, const char *id, const json_t *about, unsigned architectures,
                               moment now)
 {
-    return db_run(db, &update_synced,
-                  DB_VALUES(db_text(id), db_json(about), db_int(architectures), db_moment(now)), NULL);
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query_one(db, &update_synced,
+                     DB_VALUES(db_text(id), db_json(about), db_int(architectures), db_moment(now)),
+                     "such endpoint", &rows));
+    return alert_clear(db, db_get_text(rows, 0, 0), ALERT_INVENTORY, id, now);
 }
 
 struct error *endpoint_not_synced(struct db *db, const char *id, const char *failure, moment now)
 {
-    return db_run(db, &update_not_synced, DB_VALUES(db_text(id), db_text(failure), db_moment(now)), NULL);
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query_one(db, &update_not_synced, DB_VALUES(db_text(id), db_text(failure), db_moment(now)),
+                     "such endpoint", &rows));
+    int64_t failures = db_get_int(rows, 0, 1);
+    if (failures < ENDPOINT_ALERT_FAILURES)
+        return NULL;
+    ARENA_AUTO struct arena *arena = arena_new();
+    json_t *details = json_hold(arena, json_object());
+    json_put_text(details, "endpoint", id);
+    json_put_text(details, "error", failure);
+    json_put_int(details, "failures", failures);
+    json_put_text(details, "rule", "no inventory can be taken: what the broker shows of it grows old");
+    const struct alert alert = {
+        .cloud = db_get_text(rows, 0, 0), .kind = ALERT_INVENTORY, .subject = id, .details = details};
+    return alert_raise(db, &alert, now);
 }

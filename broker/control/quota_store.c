@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-#include "broker/base/id.h"
 #include "broker/base/json.h"
-#include "broker/http/event.h"
+#include "broker/control/alert.h"
 
 const char *metric_name(enum metric metric)
 {
@@ -118,14 +117,6 @@ static const struct db_statement report_capacity = {
     "$3, $4, $5, $6)"
     " ON CONFLICT (cloud_id, endpoint_id, metric) DO UPDATE SET total = $4, outside = $5, reported_at = $6"
     " RETURNING c.reserved + c.outside, c.total"};
-static const struct db_statement raise_alert = {
-    "alert_raise", "INSERT INTO alert (id, cloud_id, provider_id, kind, subject, details, raised_at, due_at)"
-                   " SELECT $1, $2, provider_id, 'capacity', $3, $4, $5, $6 FROM cloud WHERE id = $2"
-                   " ON CONFLICT (cloud_id, kind, subject) WHERE cleared_at IS NULL DO NOTHING"};
-static const struct db_statement clear_alert = {
-    "alert_clear",
-    "UPDATE alert SET cleared_at = $3 WHERE cloud_id = $1 AND kind = 'capacity' AND subject = $2"
-    " AND cleared_at IS NULL"};
 
 /* "Exceeds 80 %" is read as strictly more (price and billing rules, part L). */
 static struct error *mind_alert(struct db *db, const char *cloud, const char *endpoint, enum metric metric,
@@ -134,23 +125,19 @@ static struct error *mind_alert(struct db *db, const char *cloud, const char *en
     ARENA_AUTO struct arena *arena = arena_new();
     const char *subject = arena_printf(arena, "%s%s%s", endpoint, *endpoint ? "/" : "", metric_name(metric));
     if ((wide)held * 100 <= (wide)total * CAPACITY_ALERT_PERCENT)
-        return db_run(db, &clear_alert, DB_VALUES(db_text(cloud), db_text(subject), db_moment(now)), NULL);
+        return alert_clear(db, cloud, ALERT_CAPACITY, subject, now);
     json_t *details = json_hold(arena, json_object());
     json_put_text(details, "endpoint", *endpoint ? endpoint : NULL);
     json_put_text(details, "metric", metric_name(metric));
     json_put_int(details, "total", total);
     json_put_int(details, "allocated", held);
     json_put_text(details, "rule", "more than 80 % is allocated: expand within 7 days (procurement 4.1.2.2)");
-    int64_t raised;
-    TRY(db_run(db, &raise_alert,
-               DB_VALUES(db_text(id_new_in(arena)), db_text(cloud), db_text(subject), db_json(details),
-                         db_moment(now), db_moment(now + CAPACITY_EXPANSION_DAYS * MOMENT_DAY)),
-               &raised));
-    if (!raised)
-        return NULL;
-    return event_add(
-        db, &(struct event){
-                .at = now, .type = "alert.raised", .cloud = cloud, .subject = subject, .data = details});
+    const struct alert alert = {.cloud = cloud,
+                                .kind = ALERT_CAPACITY,
+                                .subject = subject,
+                                .details = details,
+                                .due = now + CAPACITY_EXPANSION_DAYS * MOMENT_DAY};
+    return alert_raise(db, &alert, now);
 }
 
 static struct error *report_metric(struct db *db, const char *cloud, const char *endpoint, enum metric metric,

@@ -8,7 +8,6 @@
 #include "broker/jobs/job.h"
 #include "drivers/driver.h"
 
-#define SYNC_RETRY_US (30 * MOMENT_SECOND)        /* after a failed inventory, when the interval is longer */
 #define SYNC_INTERVAL_DEFAULT (5 * MOMENT_MINUTE) /* design, section 5 */
 
 /* In the caller's transaction: an inventory as soon as a worker is free. One that waits already is success.

@@ -45,7 +45,7 @@ static struct error *seal(struct maintenance *m, moment now)
 
 struct due {
     struct maintenance *maintenance;
-    moment before, failed_before;
+    moment now;
 };
 
 static struct error *sync_body(struct db *db, void *context)
@@ -53,7 +53,9 @@ static struct error *sync_body(struct db *db, void *context)
     struct due *due = context;
     const char **ids;
     size_t count;
-    TRY(endpoint_list_due(db, due->maintenance->arena, due->before, due->failed_before, &ids, &count));
+    struct maintenance *m = due->maintenance;
+    int64_t interval = atomic_load(&m->settings->sync_interval);
+    TRY(endpoint_list_due(db, m->arena, due->now, interval, &ids, &count));
     for (size_t i = 0; i < count; i++)
         TRY(sync_add_job(db, ids[i]));
     return NULL;
@@ -61,7 +63,7 @@ static struct error *sync_body(struct db *db, void *context)
 
 static struct error *sync_due(struct maintenance *m, moment now)
 {
-    struct due due = {m, now - atomic_load(&m->settings->sync_interval), now - SYNC_RETRY_US};
+    struct due due = {m, now};
     return db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, sync_body, &due);
 }
 

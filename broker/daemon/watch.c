@@ -62,21 +62,28 @@ static bool go_on(void *context, int percent, const char *step)
 struct adding {
     const char *endpoint;
     bool added;
+    bool failing;
 };
 
 static struct error *add_body(struct db *db, void *context)
 {
     struct adding *adding = context;
+    TRY(endpoint_is_failing(db, adding->endpoint, &adding->failing));
+    if (adding->failing)
+        return NULL;
     return sync_try_add_job(db, adding->endpoint, &adding->added);
 }
 
 /* An inventory that runs already may have been taken before the change: then another one is added once it has
- * ended. */
+ * ended. While inventories fail the schedule alone brings the next, however much the provider tells of: it
+ * waits longer each time, and the one that succeeds sees every change. */
 static struct error *ask_for_inventory(struct watcher *watcher, struct db *db)
 {
     struct adding adding = {.endpoint = watcher->endpoint};
-    while (!adding.added && rest(watcher->watch, SETTLE_US))
+    while (!adding.added && !adding.failing && rest(watcher->watch, SETTLE_US))
         TRY(db_transaction(db, &db_scope_system, DB_READ_COMMITTED, add_body, &adding));
+    if (adding.failing)
+        (void)rest(watcher->watch, AFTER_ERROR_US); /* false: the watch is stopping, as the caller sees */
     return NULL;
 }
 
@@ -165,7 +172,7 @@ struct listing {
 static struct error *list_body(struct db *db, void *context)
 {
     struct listing *listing = context;
-    return endpoint_list_due(db, listing->arena, MOMENT_MAX, MOMENT_MAX, &listing->ids, &listing->count);
+    return endpoint_list_enabled(db, listing->arena, &listing->ids, &listing->count);
 }
 
 static struct error *look(struct watch *watch, struct db *db, struct arena *arena)

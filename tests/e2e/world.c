@@ -368,6 +368,10 @@ void world_stop(struct world *world)
         show_log(world);
         die("the broker ended badly", world->folder);
     }
+    if (count_in_log(world, "(SQLSTATE 42")) { /* a statement that PostgreSQL does not understand */
+        show_log(world);
+        die("the broker's SQL is wrong", world->folder);
+    }
     remember_broker(world);
     hmcsim_stop(world->hmcsim);
     vcsim_stop(world->vcsim);
