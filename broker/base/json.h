@@ -73,7 +73,8 @@ struct error *json_read(struct arena *arena, const json_t *json, const struct js
                         void *value) ERROR_MUST_USE;
 
 /* Parses one JSON text of at most `length` bytes: UTF-8, duplicate members refused, nesting at most
- * JSON_DEPTH_MAX, trailing bytes and numbers of 2^63 and more (also as 1e308) refused. The result belongs to the caller. */
+ * JSON_DEPTH_MAX, trailing bytes and numbers of 2^63 and more (also as 1e308) refused. The result belongs to
+ * the caller. */
 #define JSON_DEPTH_MAX 32
 struct error *json_parse(const char *text, size_t length, json_t **ret_json) ERROR_MUST_USE;
 /* Same, released with the arena. */
