@@ -26,6 +26,14 @@ const char *kind_name(const struct kind *kind);
 size_t kind_count(void);
 const struct kind *kind_at(size_t index);
 
+/* The kinds that attach_to may name, in the order in which they are looked up; NULL after the last. */
+const char *kind_owner(const struct kind *kind, size_t index);
+/* It cannot go on alone (gpu, 3.1.3: only together with a cloud host or physical server), so what it is
+ * attached to cannot be released before it. Others are let go of. */
+bool kind_needs_owner(const struct kind *kind);
+/* No driver makes it: the provider's operator does, and tells (broker/control/fulfilment.h). */
+bool kind_external(const struct kind *kind);
+
 /* Checks `spec` against the kind: unknown members, wrong types, values out of range, missing ones: all
  * violations at once, pointers relative to the spec, each with the clause it comes from. *ret_full is a new
  * object in the arena with defaults filled in and members in the table's order; absent optional members stay
@@ -33,9 +41,9 @@ const struct kind *kind_at(size_t index);
 struct error *kind_read(const struct kind *kind, struct arena *arena, const json_t *spec,
                         json_t **ret_full) ERROR_MUST_USE;
 
-/* A resize: `patch` has at least one member, each of which may change in that way (instance: vcpu, memory_gb;
- * volume: size_gb upwards; bandwidth: mbps). Attaching and detaching are verbs of their own. *ret_full as in
- * kind_read. */
+/* A resize: `patch` has at least one member, each of which may change in that way (`change` of the kind's
+ * table; instance: vcpu, memory_gb; volume: size_gb upwards). Attaching and detaching are verbs of their own.
+ * *ret_full as in kind_read. */
 struct error *kind_change(const struct kind *kind, struct arena *arena, const json_t *old_full,
                           const json_t *patch, json_t **ret_full) ERROR_MUST_USE;
 
@@ -55,8 +63,8 @@ struct error *kind_quantities(const struct kind *kind, const json_t *full, struc
 struct error *kind_usage(const struct kind *kind, const json_t *full, const struct agreement *agreement,
                          bool stopped, struct item_quantity *ret, size_t *ret_count) ERROR_MUST_USE;
 
-/* {"name", "name_zh", "members": [{"name", "type", …}], "items": ["1001", …]} for people and clients; the
- * caller's. */
+/* {"name", "name_zh", "members": [{"name", "type", …}], "items": ["1001", …], "external", "attaches_to"} for
+ * people and clients; the caller's. */
 json_t *kind_json(const struct kind *kind);
 
 #endif

@@ -1,23 +1,31 @@
-/* The quantity rules: from a full spec to quantities of priced items. Each rule is one small function with
- * the clause that it comes from; kind.h has the contract. */
+/* The quantity rules: from a full spec to quantities of priced items. Most are rows of the kinds' tables
+ * (struct quantity_rule, each with its clause), evaluated here; what depends on the agreement is a small
+ * function with the clause that it comes from. kind.h has the contract. */
 #include <string.h>
 
 #include "broker/base/money.h"
 #include "catalog/kind_table.h"
 
-/* `amount` of the item's unit: micro-units of its billing quantity, added to what the list has of the item.
- */
-static void add(struct quantities *quantities, const char *code, int64_t amount)
+static void fail(struct quantities *quantities, const char *member)
+{
+    if (!quantities->failed)
+        quantities->failed = error_new(ERR_INTERNAL, "a full spec without %s", member);
+}
+
+/* `amount` of 1/per of the item's unit: micro-units of its billing quantity, added to what the list has of
+ * the item. */
+static void add(struct quantities *quantities, const char *code, int64_t amount, int64_t per)
 {
     const struct item *item = item_find(code);
     struct item_quantity *found = NULL;
     if (quantities->failed || amount == 0)
         return;
-    if (!item || amount < 0 || amount > QUANTITY_MAX / QUANTITY_ONE) {
+    if (!item || amount < 0 || amount / per > QUANTITY_MAX / QUANTITY_ONE) {
         quantities->failed = error_new(ERR_INTERNAL, "a quantity of item %s out of range", code);
         return;
     }
-    int64_t micro = amount * (QUANTITY_ONE / item->billing_quantity); /* divides: item.c checks it */
+    /* Both divide: item.c checks the billing quantity, the rules' tables have powers of ten. */
+    int64_t micro = amount * (QUANTITY_ONE / item->billing_quantity / per);
     if (quantities->agreement->small_quantity == SMALL_WHOLE)
         micro = (micro + QUANTITY_ONE - 1) / QUANTITY_ONE * QUANTITY_ONE;
     for (size_t i = 0; i < quantities->count; i++)
@@ -38,38 +46,33 @@ static void add(struct quantities *quantities, const char *code, int64_t amount)
 static int64_t number(struct quantities *quantities, const char *name)
 {
     const json_t *value = json_object_get(quantities->full, name);
-    if (!json_is_integer(value)) {
-        if (!quantities->failed)
-            quantities->failed = error_new(ERR_INTERNAL, "a full spec without %s", name);
-        return 0;
-    }
-    return json_integer_value(value);
+    if (json_is_integer(value))
+        return json_integer_value(value);
+    fail(quantities, name);
+    return 0;
 }
 
 /* 3.1.3: item 1001 is priced per CPU of a cloud host: one vCPU is one unit. */
 static void vcpu(struct quantities *quantities)
 {
-    add(quantities, "1001", number(quantities, "vcpu"));
+    add(quantities, "1001", number(quantities, "vcpu"), 1);
 }
 
 /* 3.1.3: item 1002 is priced per GB; memory is sold without over-commitment (3.2.1.1, 4.1.2.2). */
 static void memory(struct quantities *quantities)
 {
-    add(quantities, "1002", number(quantities, "memory_gb"));
+    add(quantities, "1002", number(quantities, "memory_gb"), 1);
 }
 
-/* 3.1.3: 1011 (standard) and 1012 (high-performance) are priced per 100 GB; 3.2.1.4 and 3.2.1.5: requested by
- * 1 GB, so 1 GB is 1/100 of a unit unless the agreement settles otherwise. IOPS grow with capacity and have
- * no price. */
-static void storage(struct quantities *quantities, const char *performance, const char *size)
+/* 3.1.3, 3.2.1.4, 3.2.1.5: a system disk is storage of 1011 or 1012, as a volume is, unless the agreement has
+ * it included. */
+static void system_disk(struct quantities *quantities)
 {
-    const char *value = json_string_value(json_object_get(quantities->full, performance));
-    if (!value) {
-        if (!quantities->failed)
-            quantities->failed = error_new(ERR_INTERNAL, "a full spec without %s", performance);
-        return;
-    }
-    add(quantities, strcmp(value, "high") ? "1011" : "1012", number(quantities, size));
+    const char *value = json_string_value(json_object_get(quantities->full, "system_disk_performance"));
+    if (!value)
+        fail(quantities, "system_disk_performance");
+    else
+        add(quantities, strcmp(value, "high") ? "1011" : "1012", number(quantities, "system_disk_gb"), 1);
 }
 
 void quantity_instance(struct quantities *quantities)
@@ -79,26 +82,39 @@ void quantity_instance(struct quantities *quantities)
         memory(quantities);
     }
     if (quantities->agreement->system_disk == SYSTEM_DISK_CHARGED)
-        storage(quantities, "system_disk_performance", "system_disk_gb");
+        system_disk(quantities);
 }
 
-/* A volume keeps its space whether attached or not; one volume of several machines is one quantity (3.2.1.4).
- */
-void quantity_volume(struct quantities *quantities)
+/* Whether the spec's member reads so. */
+static bool reads(struct quantities *quantities, const char *name, const char *text, int64_t equals)
 {
-    storage(quantities, "performance", "size_gb");
+    const json_t *value = json_object_get(quantities->full, name);
+    if (!value)
+        fail(quantities, name);
+    return text ? json_is_string(value) && !strcmp(json_string_value(value), text)
+                : json_is_integer(value) && json_integer_value(value) == equals;
 }
 
-/* 3.1.3: item 1017 is priced per IP, IPv4 and IPv6 alike (3.2.1.9); domain filing is inside the price. */
-void quantity_address(struct quantities *quantities)
+static int64_t amount(struct quantities *quantities, const struct quantity_rule *rule)
 {
-    add(quantities, "1017", 1);
+    const json_t *value = rule->member ? json_object_get(quantities->full, rule->member) : NULL;
+    if (!rule->member)
+        return 1;
+    if (!value && rule->optional)
+        return 0;
+    return json_is_array(value) ? (int64_t)json_array_size(value) : number(quantities, rule->member);
 }
 
-/* 3.1.3: item 1016 is priced per Mb of internet bandwidth (2.3.2: the extranet's is not the provider's). */
-void quantity_bandwidth(struct quantities *quantities)
+static void apply(struct quantities *quantities, const struct quantity_rule *rule)
 {
-    add(quantities, "1016", number(quantities, "mbps"));
+    if (rule->when && !reads(quantities, rule->when, rule->is, rule->equals))
+        return;
+    if (rule->unless && reads(quantities, rule->unless, rule->reads, 0))
+        return;
+    int64_t count = amount(quantities, rule);
+    if (rule->set)
+        count = count / rule->set + (count % rule->set > 0);
+    add(quantities, rule->item, count, rule->per ? rule->per : 1);
 }
 
 struct error *kind_usage(const struct kind *kind, const json_t *full, const struct agreement *agreement,
@@ -106,7 +122,10 @@ struct error *kind_usage(const struct kind *kind, const json_t *full, const stru
 {
     struct item_quantity list[KIND_ITEMS_MAX];
     struct quantities quantities = {.full = full, .agreement = agreement, .stopped = stopped, .list = list};
-    kind->quantities(&quantities);
+    if (kind->quantities)
+        kind->quantities(&quantities);
+    for (size_t i = 0; i < kind->rule_count; i++)
+        apply(&quantities, &kind->rules[i]);
     if (quantities.failed)
         return error_wrap(quantities.failed, "could not work out what %s uses", kind->name);
     memcpy(ret, list, quantities.count * sizeof *list);

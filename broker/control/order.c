@@ -64,6 +64,11 @@ static bool read_item(struct placing *placing, size_t index, const char *pointer
                       "no kind is named \"%s\"", item->kind);
         return false;
     }
+    if (kind_external(kind)) {
+        error_collect(&placing->errors, arena_printf(placing->arena, "%s/kind", pointer),
+                      "can be quoted, not ordered yet: nobody is told to make it");
+        return false;
+    }
     if (!cloud)
         error_collect(&placing->errors, arena_printf(placing->arena, "%s/cloud", pointer),
                       "is required when the order names no cloud");

@@ -141,7 +141,7 @@ static void the_catalog_is_read(void **state)
     assert_string_equal(text(items, "weighted_cap_yuan"), "79.0430");
     assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/catalog/security"), "items")), 17);
     assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/catalog/extended"), "items")), 32);
-    assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/catalog/kinds"), "kinds")), 4);
+    assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/catalog/kinds"), "kinds")), 14);
     assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/catalog/agreement"), "settings")), 4);
     assert_int_equal(h2_get(house.client, "/v1/catalog/items", NULL)->status, 401);
 }
@@ -316,6 +316,34 @@ static void patch_grace(const char *etag, const char *body, int status)
 }
 
 /* An open month says from when on it closes; one hour after its end unless the operator sets it otherwise. */
+/* One of each kind at the caps, by hand: server 354.23 + 2 × 200.60 = 755.43; gpu 24 × 45.00 + 125 × 8.00 =
+ * 2080.00; object store 2.5 × 72.75 = 181.875, backup space 1.5 × 72.75 = 109.125, one line of 4 TB: 291.00;
+ * backup 2.5 × 138.90 = 347.25; load balancing 2 × 66.47 = 132.94; 25 users in 3 sets, 773.16; tunnel 20 ×
+ * 127.78 = 2555.60; 2 names 627.38; 250 Mbps in 2 sets, 197.72. Together 7760.48. */
+static void every_kind_is_quoted(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    json_t *quotes = json_object_get(
+        call(
+            arena, "POST", "/v1/quotes",
+            "{\"clouds\":[\"c-dear\"],\"resources\":["
+            "{\"kind\":\"server\",\"spec\":{\"configuration\":1,\"architecture\":\"ARM\",\"zone\":\"z\","
+            "\"reason\":\"r\",\"memory_32gb\":2}},"
+            "{\"kind\":\"gpu\",\"spec\":{\"memory_gb\":24,\"tflops\":125,\"attach_to\":\"s\"}},"
+            "{\"kind\":\"object-store\",\"spec\":{\"size_gb\":2500}},"
+            "{\"kind\":\"backup-policy\",\"spec\":{\"place\":\"remote\",\"protected_gb\":250,"
+            "\"space_gb\":1500,\"space_class\":\"static\"}},"
+            "{\"kind\":\"load-balancer\",\"spec\":{\"zone\":\"z\",\"backends\":[\"10.0.0.1\",\"10.0.0.2\"]}},"
+            "{\"kind\":\"ssl-vpn\",\"spec\":{\"concurrent_users\":25}},"
+            "{\"kind\":\"ipsec-vpn\",\"spec\":{\"mbps\":20}},"
+            "{\"kind\":\"certificate\",\"spec\":{\"domains\":[\"a.example.cn\",\"b.example.cn\"]}},"
+            "{\"kind\":\"waf\",\"spec\":{\"mbps\":250}}]}",
+            200),
+        "quotes");
+    assert_int_equal(json_array_size(quotes), 1);
+    assert_string_equal(text(json_array_get(quotes, 0), "monthly_yuan"), "7760.48");
+}
+
 static void the_grace_is_set_and_shown(void **state)
 {
     ARENA_AUTO struct arena *arena = arena_new();
@@ -376,9 +404,10 @@ static void what_others_owe_is_not_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_catalog_is_read),   cmocka_unit_test(bids_become_prices),
-        cmocka_unit_test(quotes_compare_clouds), cmocka_unit_test(the_grace_is_set_and_shown),
-        cmocka_unit_test(use_becomes_bills),     cmocka_unit_test(what_others_owe_is_not_told),
+        cmocka_unit_test(the_catalog_is_read),         cmocka_unit_test(bids_become_prices),
+        cmocka_unit_test(quotes_compare_clouds),       cmocka_unit_test(every_kind_is_quoted),
+        cmocka_unit_test(the_grace_is_set_and_shown),  cmocka_unit_test(use_becomes_bills),
+        cmocka_unit_test(what_others_owe_is_not_told),
     };
     return cmocka_run_group_tests(tests, open_house, close_house);
 }
