@@ -13,8 +13,10 @@
 #include "broker/base/money.h"
 #include "catalog/csv.h"
 
-extern const unsigned char catalog_priced_csv[], catalog_security_csv[], catalog_extended_csv[];
-extern const size_t catalog_priced_csv_size, catalog_security_csv_size, catalog_extended_csv_size;
+extern const unsigned char catalog_priced_csv[], catalog_security_csv[], catalog_extended_csv[],
+    catalog_allowances_csv[];
+extern const size_t catalog_priced_csv_size, catalog_security_csv_size, catalog_extended_csv_size,
+    catalog_allowances_csv_size;
 
 static struct {
     struct arena *arena;
@@ -92,6 +94,26 @@ static void load_priced(void)
     }
 }
 
+/* What of an item is free for each system: "free_quantity" of its billing unit. */
+static void load_allowances(void)
+{
+    static const char table[] = "catalog_allowances.csv";
+    struct csv csv = load(table, catalog_allowances_csv, catalog_allowances_csv_size);
+    for (size_t row = 0; row < csv.rows; row++) {
+        const char *code = cell(&csv, table, row, "code");
+        size_t i = 0;
+        while (i < ITEM_COUNT && strcmp(catalog.items[i].code, code) != 0)
+            i++;
+        if (i == ITEM_COUNT)
+            broken(table, row, "no such item");
+        if (strcmp(cell(&csv, table, row, "scope"), "system") != 0)
+            broken(table, row, "the scope of an allowance is a system");
+        catalog.items[i].free_micro =
+            whole(table, row, cell(&csv, table, row, "free_quantity")) * QUANTITY_ONE;
+        catalog.items[i].free_clause = cell(&csv, table, row, "clause");
+    }
+}
+
 static void load_security(void)
 {
     static const char table[] = "catalog_security.csv";
@@ -129,6 +151,7 @@ static void load_all(void)
 {
     catalog.arena = arena_new();
     load_priced();
+    load_allowances();
     load_security();
     load_extended();
 }

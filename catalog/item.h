@@ -17,6 +17,9 @@ struct item {
     const char *unit;         /* "CPU", "GB", "Mb" */
     int64_t cap_fen;          /* highest price a month, in fen */
     int64_t weight_percent;
+    int64_t free_micro; /* of what a system has of it on a cloud at any time, this much is free (micro-units);
+                           0: none */
+    const char *free_clause; /* the procurement's clause that says so; NULL: none */
 };
 
 /* One of the base security services: part of every cloud, never charged (procurement 3.1.4, 3.2.2). */

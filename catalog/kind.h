@@ -14,6 +14,7 @@
 #include "broker/base/error.h"
 #include "catalog/agreement.h"
 #include "catalog/item.h"
+#include "catalog/tariff.h"
 
 #define KIND_ITEMS_MAX 8
 #define KIND_USER_DATA_MAX 16384 /* bytes */
@@ -49,7 +50,8 @@ struct error *kind_change(const struct kind *kind, struct arena *arena, const js
 
 struct item_quantity {
     char item[ITEM_CODE];
-    int64_t micro; /* of the item's billing unit, > 0 */
+    int64_t micro;      /* of the item's billing unit, > 0 */
+    enum tariff tariff; /* standard or expansion: one of each at most for an item */
 };
 
 /* What the resource uses while it runs, under the default agreement: each item once, in catalog order. `full`

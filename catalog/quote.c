@@ -68,22 +68,86 @@ static struct error *add_resource(int64_t micro[ITEM_COUNT], const struct agreem
     return NULL;
 }
 
+static const char *place_member(const struct quote_resource *resource, const char *member)
+{
+    const char *text = json_string_value(json_object_get(resource->full, member));
+    return text ? text : "";
+}
+
+static bool same_place(const struct quote_resource *a, const struct quote_resource *b)
+{
+    return !strcmp(place_member(a, "zone"), place_member(b, "zone")) &&
+           !strcmp(place_member(a, "architecture"), place_member(b, "architecture"));
+}
+
+/* Whether an earlier resource has the place of resource `i`. */
+static bool place_known(const struct quote_resource *resources, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (same_place(&resources[j], &resources[i]))
+            return true;
+    return false;
+}
+
+/* Rounded once here, as billing does at its line. */
+static struct error *add_amount(struct quote_line *line, int64_t micro)
+{
+    int64_t fen;
+    if (__builtin_add_overflow(line->micro, micro, &line->micro) || line->micro > QUANTITY_MAX)
+        return error_new(ERR_TOO_LARGE, "a quantity of item %s beyond 1e9 units", line->item->code);
+    TRY(usage_amount(line->price_fen, micro, 1, &fen)); /* a month of 1 for the whole of it */
+    return money_add(line->amount_fen, fen, &line->amount_fen);
+}
+
+/* Adds the use of all resources in the place of resource `first`; of items with an allowance, nothing. */
+static struct error *add_place(struct quote_line lines[ITEM_COUNT], const struct agreement *agreement,
+                               const struct quote_resource *resources, size_t count, size_t first)
+{
+    int64_t micro[ITEM_COUNT] = {0};
+    for (size_t i = first; i < count; i++)
+        if (same_place(&resources[i], &resources[first]))
+            TRY(add_resource(micro, agreement, &resources[i]));
+    for (size_t i = 0; i < ITEM_COUNT; i++)
+        if (micro[i] && !lines[i].item->free_micro)
+            TRY(add_amount(&lines[i], micro[i]));
+    return NULL;
+}
+
+/* Of an item with an allowance, what is above it, wherever it is (procurement 3.1.3). */
+static struct error *add_allowed(struct quote_line lines[ITEM_COUNT], const struct agreement *agreement,
+                                 const struct quote_resource *resources, size_t count)
+{
+    int64_t micro[ITEM_COUNT] = {0};
+    for (size_t i = 0; i < count; i++)
+        TRY(add_resource(micro, agreement, &resources[i]));
+    for (size_t i = 0; i < ITEM_COUNT; i++) {
+        int64_t most = lines[i].item->free_micro;
+        if (!micro[i] || !most)
+            continue;
+        lines[i].free_micro = micro[i] < most ? micro[i] : most;
+        TRY(add_amount(&lines[i], micro[i] - lines[i].free_micro));
+    }
+    return NULL;
+}
+
 struct error *quote_make(const int64_t fen[ITEM_COUNT], const struct agreement *agreement,
                          const struct quote_resource *resources, size_t count, struct quote *ret_quote)
 {
-    int64_t micro[ITEM_COUNT] = {0};
+    struct quote_line lines[ITEM_COUNT] = {0};
     struct quote quote = {.count = 0};
+    for (size_t i = 0; i < ITEM_COUNT; i++)
+        lines[i] = (struct quote_line){.item = item_at(i), .price_fen = fen[i]};
     for (size_t i = 0; i < count; i++)
-        TRY(add_resource(micro, agreement, &resources[i]));
-    for (size_t i = 0; i < item_count(); i++) {
-        if (!micro[i])
+        if (!place_known(resources, i))
+            TRY(add_place(lines, agreement, resources, count, i));
+    TRY(add_allowed(lines, agreement, resources, count));
+    for (size_t i = 0; i < ITEM_COUNT; i++) {
+        if (!lines[i].micro && !lines[i].free_micro)
             continue;
-        struct quote_line *line = &quote.lines[quote.count++];
-        *line = (struct quote_line){.item = item_at(i), .micro = micro[i], .price_fen = fen[i]};
         if (!fen[i])
-            return error_new(ERR_CONFLICT, "the provider has no price for item %s", line->item->code);
-        TRY(usage_amount(fen[i], micro[i], 1, &line->amount_fen)); /* a month of 1 for the whole of it */
-        TRY(money_add(quote.monthly_fen, line->amount_fen, &quote.monthly_fen));
+            return error_new(ERR_CONFLICT, "the provider has no price for item %s", lines[i].item->code);
+        TRY(money_add(quote.monthly_fen, lines[i].amount_fen, &quote.monthly_fen));
+        quote.lines[quote.count++] = lines[i];
     }
     *ret_quote = quote;
     return NULL;
@@ -103,6 +167,8 @@ struct error *quote_json(const struct quote *quote, int64_t months, json_t **ret
         json_put_int(row, "billing_quantity", line->item->billing_quantity);
         json_put_text(row, "unit", line->item->unit);
         json_put_quantity(row, "quantity", line->micro);
+        if (line->free_micro)
+            json_put_quantity(row, "free_quantity", line->free_micro);
         json_put_yuan(row, "price_yuan", line->price_fen);
         json_put_yuan(row, "amount_yuan", line->amount_fen);
         json_push(lines, row);

@@ -38,7 +38,9 @@ struct error *quote_read(struct arena *arena, const struct quote_request *reques
 
 struct quote_line {
     const struct item *item;
-    int64_t micro, price_fen, amount_fen; /* amount: of a full month */
+    int64_t micro, free_micro; /* charged, and covered by the item's allowance */
+    int64_t price_fen;
+    int64_t amount_fen; /* of a full month; rounded for each zone and architecture, as bills are */
 };
 
 struct quote {

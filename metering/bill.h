@@ -21,22 +21,27 @@ struct bill_month {
     char digest[DIGEST_HEX]; /* SM3 over "number digest\n" of every bill in order of their numbers' bytes */
 };
 
+#define BILL_DIGEST 2
 struct bill {
     const char *id, *number, *unit, *provider, *month, *digest;
     int64_t charges_fen, adjustments_fen, total_fen, line_count;
     moment closed_at;
+    int digest_version; /* which canonical text the digest is over; new bills: BILL_DIGEST */
     bool partial; /* read by a scope that sees some of its lines: sums and count are of those, digest NULL */
 };
 
 struct bill_line {
     const char *unit, *provider, *cloud, *system;
+    const char *industry, *zone, *architecture; /* "": has none */
     char item[ITEM_CODE];
+    enum tariff tariff;
     bool adjustment;
     char charge_month[8]; /* when it was used */
     int64_t price_fen;
     moment price_from, price_to;
-    wide usage; /* micro-units × microseconds; of an adjustment, the difference */
-    int64_t amount_fen;
+    wide usage;                  /* micro-units × microseconds; of an adjustment, the difference */
+    int64_t list_fen;            /* what it costs by the list; of an adjustment, the difference */
+    int64_t amount_fen;          /* what is owed: list_fen, or 0 of a free tariff */
     const char *corrects_number; /* NULL: none */
     int64_t corrects_line;
 };
@@ -77,6 +82,9 @@ struct error *bill_lines(struct db *db, struct arena *arena, const struct bill *
 /* All lines on the bills of a month that the scope sees. */
 struct error *bill_lines_of_month(struct db *db, struct arena *arena, struct month month,
                                   struct bill_line **ret_lines, size_t *ret_count) ERROR_MUST_USE;
+
+/* A rated line as a bill's line; text is borrowed. */
+struct bill_line bill_line_of(const struct rate_line *rated, struct month charge_month, bool adjustment);
 
 /* What was billed of a unit for the months from `from` on, with the number and line of each; for
  * bill_close.c. */

@@ -70,6 +70,7 @@ static json_t *bill_json(const struct bill *bill)
     json_put_int(json, "line_count", bill->line_count);
     json_put_moment(json, "closed_at", bill->closed_at);
     json_put_text(json, "digest_sm3", bill->digest);
+    json_put_int(json, "digest_version", bill->digest_version);
     if (bill->partial)
         json_put_bool(json, "partial", true);
     return json;
@@ -89,12 +90,17 @@ static struct error *line_json(struct arena *arena, const struct bill_line *line
     json_put_text(json, "system", line->system);
     json_put_text(json, "item", line->item);
     json_put_text(json, "item_name", item_find(line->item)->name);
+    json_put_text(json, "tariff", tariff_name(line->tariff));
+    json_put_text(json, "industry", *line->industry ? line->industry : NULL);
+    json_put_text(json, "zone", *line->zone ? line->zone : NULL);
+    json_put_text(json, "architecture", *line->architecture ? line->architecture : NULL);
     json_put_yuan(json, "price_yuan", line->price_fen);
     json_put_moment(json, "price_from", line->price_from);
     json_put_moment(json, "price_to", line->price_to);
     json_put_text(json, "average_quantity", statement_average(arena, line->usage, month));
     json_put_text(json, "usage_unit_hours", statement_unit_hours(arena, line->usage));
     json_put_text(json, "usage_exact", wide_format(line->usage, usage)); /* micro-units × microseconds */
+    json_put_yuan(json, "list_yuan", line->list_fen);
     json_put_yuan(json, "amount_yuan", line->amount_fen);
     if (line->corrects_number) {
         json_t *corrects = json_object();

@@ -107,30 +107,35 @@ static struct posting *add_posting(struct unit_work *work)
 }
 
 /* Bills are in this order: by provider, charges first, then what they are for. */
+static int compare_key(const struct bill_line *a, const struct bill_line *b)
+{
+    int order = strcmp(a->provider, b->provider);
+    if (!order)
+        order = (int)a->adjustment - (int)b->adjustment;
+    if (!order)
+        order = strcmp(a->charge_month, b->charge_month);
+    if (!order)
+        order = strcmp(a->cloud, b->cloud);
+    if (!order)
+        order = strcmp(a->system, b->system);
+    if (!order)
+        order = strcmp(a->item, b->item);
+    if (!order)
+        order = strcmp(a->zone, b->zone);
+    if (!order)
+        order = strcmp(a->architecture, b->architecture);
+    if (!order)
+        order = strcmp(a->industry, b->industry);
+    if (!order)
+        order = (int)a->tariff - (int)b->tariff;
+    return order ? order : (a->price_from > b->price_from) - (a->price_from < b->price_from);
+}
+
 static int compare_posting(const void *left, const void *right)
 {
     const struct posting *a = left, *b = right;
-    int order = strcmp(a->line.provider, b->line.provider);
-    if (!order)
-        order = (int)a->line.adjustment - (int)b->line.adjustment;
-    if (!order)
-        order = strcmp(a->line.charge_month, b->line.charge_month);
-    if (!order)
-        order = strcmp(a->line.cloud, b->line.cloud);
-    if (!order)
-        order = strcmp(a->line.system, b->line.system);
-    if (!order)
-        order = strcmp(a->line.item, b->line.item);
-    if (!order)
-        order = (a->line.price_from > b->line.price_from) - (a->line.price_from < b->line.price_from);
+    int order = compare_key(&a->line, &b->line);
     return order ? order : (a->order > b->order) - (a->order < b->order);
-}
-
-static bool same_line(const struct bill_line *a, const struct bill_line *b)
-{
-    return !strcmp(a->provider, b->provider) && a->adjustment == b->adjustment &&
-           !strcmp(a->charge_month, b->charge_month) && !strcmp(a->cloud, b->cloud) &&
-           !strcmp(a->system, b->system) && !strcmp(a->item, b->item) && a->price_from == b->price_from;
 }
 
 /* What was billed of the months from `first` on. */
@@ -145,6 +150,7 @@ static struct error *add_billed(struct unit_work *work, struct month first)
         posting->line.adjustment = true;
         posting->line.usage = -posting->line.usage;
         posting->line.amount_fen = -posting->line.amount_fen;
+        posting->line.list_fen = -posting->line.list_fen;
         posting->number = list[i].number;
         posting->line_no = list[i].line_no;
     }
@@ -167,18 +173,7 @@ static struct error *add_rated(struct unit_work *work, struct month month, bool 
                              "provider \"%s\" has no price for item %s, which unit \"%s\" used in %s",
                              lines[i].provider, lines[i].item, work->unit, text);
         struct posting *posting = add_posting(work);
-        posting->line = (struct bill_line){.unit = work->unit,
-                                           .provider = lines[i].provider,
-                                           .cloud = lines[i].cloud,
-                                           .system = lines[i].system,
-                                           .adjustment = adjustment,
-                                           .price_fen = lines[i].price_fen,
-                                           .price_from = lines[i].price_from,
-                                           .price_to = lines[i].price_to,
-                                           .usage = lines[i].usage,
-                                           .amount_fen = lines[i].amount_fen};
-        memcpy(posting->line.item, lines[i].item, ITEM_CODE);
-        memcpy(posting->line.charge_month, text, sizeof text);
+        posting->line = bill_line_of(&lines[i], month, adjustment);
     }
     return NULL;
 }
@@ -194,11 +189,12 @@ static struct error *fold(struct unit_work *work, struct bill_line **ret_lines, 
     for (size_t i = 0, end; i < work->count; i = end) {
         const struct posting *first = &work->postings[i];
         struct bill_line line = first->line;
-        for (end = i + 1; end < work->count && same_line(&first->line, &work->postings[end].line); end++) {
+        for (end = i + 1; end < work->count && !compare_key(&first->line, &work->postings[end].line); end++) {
             line.usage += work->postings[end].line.usage;
             TRY(money_add(line.amount_fen, work->postings[end].line.amount_fen, &line.amount_fen));
+            TRY(money_add(line.list_fen, work->postings[end].line.list_fen, &line.list_fen));
         }
-        if (!line.usage && !line.amount_fen)
+        if (!line.usage && !line.list_fen)
             continue;
         line.corrects_number = first->number;
         line.corrects_line = first->line_no;
@@ -230,6 +226,7 @@ static struct error *write_bill(struct unit_work *work, const struct bill_line *
                         .unit = work->unit,
                         .provider = lines[0].provider,
                         .month = closing->text,
+                        .digest_version = BILL_DIGEST,
                         .line_count = (int64_t)count,
                         .closed_at = closing->now};
     char digest[DIGEST_HEX];

@@ -12,26 +12,30 @@ static const struct db_statement get_month = {
 static const struct db_statement add_bill = {
     "bill_add",
     "INSERT INTO bill (unit_id, id, number, provider_id, month, charges_fen, adjustments_fen, total_fen,"
-    " line_count, digest, closed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"};
+    " line_count, digest, closed_at, digest_version)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"};
 static const struct db_statement add_line = {
-    "bill_line_add", "INSERT INTO bill_line (unit_id, bill_id, line_no, month, type, charge_month, "
-                     "provider_id, cloud_id, system_id, item,"
-                     " price_fen, price_from, price_to, usage, amount_fen, corrects_number, corrects_line)"
-                     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"};
+    "bill_line_add",
+    "INSERT INTO bill_line (unit_id, bill_id, line_no, month, type, charge_month, provider_id, cloud_id,"
+    " system_id, item, price_fen, price_from, price_to, usage, amount_fen, corrects_number, corrects_line,"
+    " tariff, industry, zone_id, architecture, list_fen)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,"
+    " $21, $22)"};
 
 /* Row-level security shows the lines of the caller's clouds and systems; a bill holds lines of several.
  * Unless the caller sees everything, its sums are of the lines that it sees (s), so that no total tells of
  * others. */
-#define SELECT_BILL                                                                                       \
-    "SELECT b.id, b.number, b.unit_id, b.provider_id, b.month, b.digest, coalesce(s.charges, "            \
-    "b.charges_fen),"                                                                                     \
-    " coalesce(s.adjustments, b.adjustments_fen), coalesce(s.charges + s.adjustments, b.total_fen),"      \
-    " coalesce(s.lines, b.line_count), b.closed_at, coalesce(s.lines <> b.line_count, false) FROM bill b" \
-    " LEFT JOIN LATERAL (SELECT count(*) AS lines,"                                                       \
-    " coalesce(sum(amount_fen) FILTER (WHERE type = 'charge'), 0)::bigint AS charges,"                    \
-    " coalesce(sum(amount_fen) FILTER (WHERE type = 'adjustment'), 0)::bigint AS adjustments"             \
-    " FROM bill_line l WHERE l.unit_id = b.unit_id AND l.bill_id = b.id) s"                               \
-    " ON (SELECT coalesce(current_setting('yunqiao.all', true), '') <> 'on')"                             \
+#define SELECT_BILL                                                                                  \
+    "SELECT b.id, b.number, b.unit_id, b.provider_id, b.month, b.digest, coalesce(s.charges, "       \
+    "b.charges_fen),"                                                                                \
+    " coalesce(s.adjustments, b.adjustments_fen), coalesce(s.charges + s.adjustments, b.total_fen)," \
+    " coalesce(s.lines, b.line_count), b.closed_at, coalesce(s.lines <> b.line_count, false),"       \
+    " b.digest_version FROM bill b"                                                                  \
+    " LEFT JOIN LATERAL (SELECT count(*) AS lines,"                                                  \
+    " coalesce(sum(amount_fen) FILTER (WHERE type = 'charge'), 0)::bigint AS charges,"               \
+    " coalesce(sum(amount_fen) FILTER (WHERE type = 'adjustment'), 0)::bigint AS adjustments"        \
+    " FROM bill_line l WHERE l.unit_id = b.unit_id AND l.bill_id = b.id) s"                          \
+    " ON (SELECT coalesce(current_setting('yunqiao.all', true), '') <> 'on')"                        \
     " WHERE s.lines IS DISTINCT FROM 0"
 static const struct db_statement get_bill = {"bill_get", SELECT_BILL " AND b.id = $1"};
 static const struct db_statement list_bills = {
@@ -44,7 +48,8 @@ static const struct db_statement list_bills = {
 #define LINE_COLUMNS                                                                                     \
     "l.unit_id, l.provider_id, l.cloud_id, l.system_id, l.item, l.type = 'adjustment', l.charge_month, " \
     "l.price_fen, "                                                                                      \
-    "l.price_from, l.price_to, l.usage, l.amount_fen, l.corrects_number, l.corrects_line, l.line_no"
+    "l.price_from, l.price_to, l.usage, l.amount_fen, l.corrects_number, l.corrects_line, l.line_no, "   \
+    "l.tariff, l.industry, l.zone_id, l.architecture, l.list_fen"
 static const struct db_statement get_lines = {
     "bill_lines",
     "SELECT " LINE_COLUMNS " FROM bill_line l WHERE l.unit_id = $1 AND l.bill_id = $2 AND l.line_no > $3"
@@ -90,6 +95,7 @@ static struct bill read_bill(struct arena *arena, const struct db_rows *rows, si
         .line_count = db_get_int(rows, row, 9),
         .closed_at = db_get_moment(rows, row, 10),
         .partial = partial,
+        .digest_version = (int)db_get_int(rows, row, 12),
     };
 }
 
@@ -108,6 +114,11 @@ static struct bill_line read_line(struct arena *arena, const struct db_rows *row
         .amount_fen = db_get_int(rows, row, 11),
         .corrects_number = arena_strdup(arena, db_get_text(rows, row, 12)),
         .corrects_line = db_get_int(rows, row, 13),
+        .tariff = tariff_find(db_get_text(rows, row, 15)),
+        .industry = arena_strdup(arena, db_get_text(rows, row, 16)),
+        .zone = arena_strdup(arena, db_get_text(rows, row, 17)),
+        .architecture = arena_strdup(arena, db_get_text(rows, row, 18)),
+        .list_fen = db_get_int(rows, row, 19),
     };
     memcpy(line.item, db_get_text(rows, row, 4), ITEM_CODE);                        /* written by bill_add */
     memcpy(line.charge_month, db_get_text(rows, row, 6), sizeof line.charge_month); /* likewise */
@@ -189,7 +200,7 @@ struct error *bill_entries(struct db *db, struct arena *arena, const char *unit,
     for (size_t i = 0; i < count; i++)
         list[i] = (struct bill_entry){.line = read_line(arena, rows, i),
                                       .line_no = db_get_int(rows, i, 14),
-                                      .number = arena_strdup(arena, db_get_text(rows, i, 15))};
+                                      .number = arena_strdup(arena, db_get_text(rows, i, 20))};
     *ret_list = list;
     *ret_count = count;
     return NULL;
@@ -205,7 +216,9 @@ static struct error *queue_line(struct db *db, const struct bill *bill, int64_t 
                               db_text(line->system), db_text(line->item), db_int(line->price_fen),
                               db_moment(line->price_from), db_moment(line->price_to), db_wide(line->usage),
                               db_int(line->amount_fen), db_text(line->corrects_number),
-                              line->corrects_number ? db_int(line->corrects_line) : db_null()),
+                              line->corrects_number ? db_int(line->corrects_line) : db_null(),
+                              db_text(tariff_name(line->tariff)), db_text(line->industry),
+                              db_text(line->zone), db_text(line->architecture), db_int(line->list_fen)),
                     1);
 }
 
@@ -217,7 +230,7 @@ struct error *bill_add(struct db *db, const struct bill *bill, const struct bill
                  DB_VALUES(db_text(bill->unit), db_text(bill->id), db_text(bill->number),
                            db_text(bill->provider), db_text(bill->month), db_int(bill->charges_fen),
                            db_int(bill->adjustments_fen), db_int(bill->total_fen), db_int(bill->line_count),
-                           db_text(bill->digest), db_moment(bill->closed_at)),
+                           db_text(bill->digest), db_moment(bill->closed_at), db_int(bill->digest_version)),
                  1);
     for (int64_t i = 0; i < bill->line_count && !error; i++)
         error = queue_line(db, bill, i + 1, &lines[i]);

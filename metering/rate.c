@@ -34,7 +34,15 @@ static int compare_line(const struct rate_interval *a, const struct rate_interva
         order = strcmp(a->cloud, b->cloud);
     if (!order)
         order = strcmp(a->system, b->system);
-    return order ? order : strcmp(a->item, b->item);
+    if (!order)
+        order = strcmp(a->item, b->item);
+    if (!order)
+        order = strcmp(a->zone, b->zone);
+    if (!order)
+        order = strcmp(a->architecture, b->architecture);
+    if (!order)
+        order = strcmp(a->industry, b->industry);
+    return order ? order : (int)a->tariff - (int)b->tariff;
 }
 
 static int compare_interval(const void *left, const void *right)
@@ -159,10 +167,10 @@ static void add_line(struct rating *rating, const struct rate_line *line)
     rating->lines[rating->count++] = *line;
 }
 
-/* All intervals of one line key. */
-static struct error *rate_key(struct rating *rating, const struct rate_interval **list, size_t count)
+/* The lines of one key under one tariff: one for each price period with use. The list is by resource. */
+static struct error *rate_list(struct rating *rating, const struct rate_interval *key, enum tariff tariff,
+                               const struct rate_interval **list, size_t count)
 {
-    const struct rate_interval *key = list[0];
     const struct rate_provider *provider = find_provider(rating, key->provider);
     size_t segment_count;
     struct segment *segments = cut_segments(rating, provider, key->item, &segment_count);
@@ -180,16 +188,90 @@ static struct error *rate_key(struct rating *rating, const struct rate_interval 
                                  .provider = key->provider,
                                  .cloud = key->cloud,
                                  .system = key->system,
+                                 .industry = key->industry,
+                                 .zone = key->zone,
+                                 .architecture = key->architecture,
+                                 .tariff = tariff,
                                  .price_fen = segment->fen,
                                  .price_from = segment->from,
                                  .price_to = segment->to,
                                  .priced = segment->priced,
                                  .usage = segment->usage};
         memcpy(line.item, key->item, ITEM_CODE);
-        TRY(usage_amount(segment->fen, segment->usage, rating->end - rating->start, &line.amount_fen));
+        TRY(usage_amount(segment->fen, segment->usage, rating->end - rating->start, &line.list_fen));
+        line.amount_fen = tariff == TARIFF_STANDARD ? line.list_fen : 0;
         add_line(rating, &line);
     }
     return NULL;
+}
+
+/* A moment at which a system's sum of an item changes. */
+struct edge {
+    moment at;
+    int64_t change;
+};
+
+static int compare_edge(const void *left, const void *right)
+{
+    const struct edge *a = left, *b = right;
+    return (a->at > b->at) - (a->at < b->at);
+}
+
+/* The sum of a key's intervals over time, cut in two: up to `free_micro` at any moment, and what is above.
+ * Both as intervals of one resource without a name; each list has room for 2 × count. */
+static struct error *split_allowance(const struct rating *rating, int64_t free_micro,
+                                     const struct rate_interval **list, size_t count,
+                                     struct rate_interval *ret_free, size_t *ret_free_count,
+                                     struct rate_interval *ret_above, size_t *ret_above_count)
+{
+    struct edge *edges = arena_array(rating->arena, 2 * count, sizeof *edges);
+    int64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        edges[2 * i] = (struct edge){latest(list[i]->from, rating->start), list[i]->micro};
+        edges[2 * i + 1] = (struct edge){earliest(list[i]->to, rating->until), -list[i]->micro};
+    }
+    qsort(edges, 2 * count, sizeof *edges, compare_edge);
+    *ret_free_count = *ret_above_count = 0;
+    for (size_t i = 0; i + 1 < 2 * count; i++) {
+        if (__builtin_add_overflow(sum, edges[i].change, &sum))
+            return error_new(ERR_TOO_LARGE, "a system's use of item %s beyond 64 bits", list[0]->item);
+        if (edges[i].at == edges[i + 1].at || sum <= 0)
+            continue;
+        struct rate_interval span = *list[0];
+        span.resource = "";
+        span.from = edges[i].at;
+        span.to = edges[i + 1].at;
+        span.micro = sum < free_micro ? sum : free_micro;
+        ret_free[(*ret_free_count)++] = span;
+        span.micro = sum - span.micro;
+        if (span.micro)
+            ret_above[(*ret_above_count)++] = span;
+    }
+    return NULL;
+}
+
+static struct error *rate_owned(struct rating *rating, const struct rate_interval *key, enum tariff tariff,
+                                const struct rate_interval *owned, size_t count)
+{
+    const struct rate_interval **list = arena_array(rating->arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        list[i] = &owned[i];
+    return rate_list(rating, key, tariff, list, count);
+}
+
+/* All intervals of one line key. */
+static struct error *rate_key(struct rating *rating, const struct rate_interval **list, size_t count)
+{
+    const struct rate_interval *key = list[0];
+    const struct item *item = item_find(key->item);
+    if (!item || !item->free_micro || key->tariff != TARIFF_STANDARD)
+        return rate_list(rating, key, key->tariff, list, count);
+    struct rate_interval *free_part = arena_array(rating->arena, 2 * count, sizeof *free_part);
+    struct rate_interval *above = arena_array(rating->arena, 2 * count, sizeof *above);
+    size_t free_count, above_count;
+    TRY(split_allowance(rating, item->free_micro, list, count, free_part, &free_count, above, &above_count));
+    TRY(rate_owned(rating, key, TARIFF_STANDARD, above, above_count));
+    return rate_owned(rating, key, TARIFF_ALLOWANCE, free_part, free_count);
 }
 
 struct error *rate_month(struct arena *arena, const struct rate_interval *intervals, size_t interval_count,

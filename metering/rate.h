@@ -1,9 +1,14 @@
 /* Rating: usage intervals × prices × a month → lines of money. Pure, exact, and the same for a closing, a
  * live estimate and a re-rating.
  *
- * A line is all use of one item at one price by one system of a unit on one cloud of a provider within the
- * month. Its amount is price × Σ(quantity × duration) ÷ length of the month, rounded half up to the fen once,
- * here. */
+ * A line is all use of one item at one price under one tariff by one system of a unit in one zone and on one
+ * architecture of a cloud of a provider within the month. What it costs by the list is
+ * price × Σ(quantity × duration) ÷ length of the month, rounded half up to the fen once, here; its amount is
+ * the same under the standard tariff and 0 under the free ones.
+ *
+ * Of an item with an allowance (item.h) a system's resources are added up at every moment: the free quantity
+ * of that sum is a line of its own under TARIFF_ALLOWANCE, what is above it is charged (procurement 3.1.3).
+ */
 #ifndef METERING_RATE_H
 #define METERING_RATE_H
 
@@ -14,10 +19,13 @@
 #include "broker/base/moment.h"
 #include "broker/base/money.h"
 #include "catalog/price.h"
+#include "catalog/tariff.h"
 
 struct rate_interval {
     const char *unit, *system, *cloud, *provider, *resource;
+    const char *industry, *zone, *architecture; /* "": has none */
     char item[ITEM_CODE];
+    enum tariff tariff; /* standard or expansion */
     int64_t micro;
     moment from, to; /* MOMENT_MAX: open */
 };
@@ -33,17 +41,20 @@ struct rate_provider {
 
 struct rate_line {
     const char *unit, *provider, *cloud, *system; /* borrowed from the intervals */
+    const char *industry, *zone, *architecture;
     char item[ITEM_CODE];
+    enum tariff tariff;
     int64_t price_fen; /* 0 when not priced */
     moment price_from, price_to;
-    bool priced; /* false: no price was in force; amount 0, and a month with such a line cannot close */
-    wide usage;  /* micro-units × microseconds, as prorated, > 0 */
-    int64_t amount_fen;
+    bool priced;      /* false: no price was in force; amount 0, and a month with such a line cannot close */
+    wide usage;       /* micro-units × microseconds, as prorated, > 0 */
+    int64_t list_fen; /* what it costs by the list */
+    int64_t amount_fen; /* what is owed: list_fen, or 0 of a free tariff */
 };
 
 /* Use after `until` does not count (an estimate of a running month; month_end for all of it). Lines come by
- * unit, provider, cloud, system, item and price period, whatever the order of the intervals. An interval of a
- * provider that is not among `providers` counts as not priced. */
+ * unit, provider, cloud, system, item, zone, architecture, tariff and price period, whatever the order of the
+ * intervals. An interval of a provider that is not among `providers` counts as not priced. */
 struct error *rate_month(struct arena *arena, const struct rate_interval *intervals, size_t interval_count,
                          const struct rate_provider *providers, size_t provider_count, struct month month,
                          moment until, struct rate_line **ret_lines, size_t *ret_count) ERROR_MUST_USE;

@@ -6,8 +6,8 @@
 
 #include "metering/usage.h"
 
-const char *const statement_dimension_names[STATEMENT_DIMENSIONS] = {"unit", "system", "cloud", "provider",
-                                                                     "item"};
+const char *const statement_dimension_names[STATEMENT_DIMENSIONS] = {
+    "unit", "system", "cloud", "provider", "item", "industry", "zone", "architecture", "tariff"};
 
 struct error *statement_parse(const char *group_by, unsigned *ret_mask)
 {
@@ -21,7 +21,7 @@ struct error *statement_parse(const char *group_by, unsigned *ret_mask)
         if (i == STATEMENT_DIMENSIONS || (mask & 1u << i) || (at[length] == ',' && !at[length + 1]))
             return error_new(ERR_INVALID,
                              "the query member group_by: some of unit, system, cloud, provider, item,"
-                             " each once, joined by commas");
+                             " industry, zone, architecture, tariff, each once, joined by commas");
         mask |= 1u << i;
         at += length + (at[length] == ',');
     }
@@ -43,10 +43,23 @@ static int compare_keyed(const void *left, const void *right)
     return order;
 }
 
+void statement_keys(const struct bill_line *line, const char *ret_keys[STATEMENT_DIMENSIONS])
+{
+    ret_keys[STATEMENT_UNIT] = line->unit;
+    ret_keys[STATEMENT_SYSTEM] = line->system;
+    ret_keys[STATEMENT_CLOUD] = line->cloud;
+    ret_keys[STATEMENT_PROVIDER] = line->provider;
+    ret_keys[STATEMENT_ITEM] = line->item;
+    ret_keys[STATEMENT_INDUSTRY] = line->industry;
+    ret_keys[STATEMENT_ZONE] = line->zone;
+    ret_keys[STATEMENT_ARCHITECTURE] = line->architecture;
+    ret_keys[STATEMENT_TARIFF] = tariff_name(line->tariff);
+}
+
 static struct keyed key_of(const struct bill_line *line, unsigned mask)
 {
-    const char *all[STATEMENT_DIMENSIONS] = {line->unit, line->system, line->cloud, line->provider,
-                                             line->item};
+    const char *all[STATEMENT_DIMENSIONS];
+    statement_keys(line, all);
     struct keyed keyed = {.line = line};
     for (int i = 0; i < STATEMENT_DIMENSIONS; i++)
         keyed.keys[i] = mask & 1u << i ? all[i] : "";
@@ -58,6 +71,8 @@ static struct error *add(struct statement_row *row, const struct bill_line *line
     int64_t *sum = line->adjustment ? &row->adjustments_fen : &row->charges_fen;
     TRY(money_add(*sum, line->amount_fen, sum));
     TRY(money_add(row->amount_fen, line->amount_fen, &row->amount_fen));
+    if (line->tariff != TARIFF_STANDARD)
+        TRY(money_add(row->free_fen, line->list_fen, &row->free_fen));
     row->line_count++;
     if (line->adjustment)
         return NULL;
@@ -102,19 +117,8 @@ static struct error *rated_lines(struct db *db, struct arena *arena, struct mont
     TRY(bill_rates(db, arena, month, &providers, &provider_count));
     TRY(rate_month(arena, intervals, interval_count, providers, provider_count, month, now, &rated, &count));
     struct bill_line *lines = arena_array(arena, count, sizeof *lines);
-    for (size_t i = 0; i < count; i++) {
-        lines[i] = (struct bill_line){.unit = rated[i].unit,
-                                      .provider = rated[i].provider,
-                                      .cloud = rated[i].cloud,
-                                      .system = rated[i].system,
-                                      .price_fen = rated[i].price_fen,
-                                      .price_from = rated[i].price_from,
-                                      .price_to = rated[i].price_to,
-                                      .usage = rated[i].usage,
-                                      .amount_fen = rated[i].amount_fen};
-        memcpy(lines[i].item, rated[i].item, ITEM_CODE);
-        month_format(month, lines[i].charge_month);
-    }
+    for (size_t i = 0; i < count; i++)
+        lines[i] = bill_line_of(&rated[i], month, false);
     *ret_lines = lines;
     *ret_count = count;
     return NULL;

@@ -1,5 +1,5 @@
 /* The consolidated statement of a month: the lines of all bills the caller may see (closed), or what rating
- * says now (open), added up along any of five dimensions. Grouping is the same code for both, and adds up
+ * says now (open), added up along any of nine dimensions. Grouping is the same code for both, and adds up
  * lines that were rounded once already, so the sum over any grouping is the same to the fen. */
 #ifndef METERING_STATEMENT_H
 #define METERING_STATEMENT_H
@@ -17,6 +17,10 @@ enum statement_dimension {
     STATEMENT_CLOUD,
     STATEMENT_PROVIDER,
     STATEMENT_ITEM,
+    STATEMENT_INDUSTRY, /* the cloud's kind */
+    STATEMENT_ZONE,
+    STATEMENT_ARCHITECTURE,
+    STATEMENT_TARIFF,
     STATEMENT_DIMENSIONS
 };
 extern const char *const statement_dimension_names[STATEMENT_DIMENSIONS];
@@ -28,6 +32,7 @@ struct error *statement_parse(const char *group_by, unsigned *ret_mask) ERROR_MU
 struct statement_row {
     const char *keys[STATEMENT_DIMENSIONS]; /* NULL for a dimension that is not grouped by */
     int64_t charges_fen, adjustments_fen, amount_fen;
+    int64_t free_fen; /* what its free lines would have cost by the list, corrections included */
     int64_t line_count, unpriced;
     int64_t price_fen; /* when all charges of the row have one price, else 0 */
     wide usage;        /* of the charges; means something only when grouped by item */
@@ -38,6 +43,9 @@ struct statement {
     size_t count;
     struct statement_row total;
 };
+
+/* What a line has along every dimension; borrowed, "" for none. */
+void statement_keys(const struct bill_line *line, const char *ret_keys[STATEMENT_DIMENSIONS]);
 
 /* Pure. A line without a price (price_fen 0) counts as unpriced. */
 struct error *statement_group(struct arena *arena, const struct bill_line *lines, size_t count, unsigned mask,

@@ -11,6 +11,7 @@ static void put_sums(json_t *json, const struct statement_row *row)
     json_put_yuan(json, "charges_yuan", row->charges_fen);
     json_put_yuan(json, "adjustments_yuan", row->adjustments_fen);
     json_put_yuan(json, "amount_yuan", row->amount_fen);
+    json_put_yuan(json, "free_yuan", row->free_fen);
     json_put_int(json, "lines", row->line_count);
     if (row->unpriced)
         json_put_int(json, "unpriced_lines", row->unpriced);
@@ -40,8 +41,8 @@ static size_t filter_lines(struct http_call *call, struct bill_line *lines, size
     for (int i = 0; i < STATEMENT_DIMENSIONS; i++)
         wanted[i] = http_query(call, statement_dimension_names[i]);
     for (size_t i = 0; i < count; i++) {
-        const char *keys[STATEMENT_DIMENSIONS] = {lines[i].unit, lines[i].system, lines[i].cloud,
-                                                  lines[i].provider, lines[i].item};
+        const char *keys[STATEMENT_DIMENSIONS];
+        statement_keys(&lines[i], keys);
         bool keep = true;
         for (int d = 0; d < STATEMENT_DIMENSIONS; d++)
             keep = keep && (!wanted[d] || !strcmp(wanted[d], keys[d]));
@@ -114,9 +115,10 @@ static struct error *get_statement(struct http_call *call, struct http_answer *r
     json_put(body, "total", total);
     if (first + shown < statement.count) {
         const struct statement_row *last = &statement.rows[first + shown - 1];
-        http_page_next(call, body,
-                       arena_printf(call->arena, "%s|%s|%s|%s|%s", key_text(last, 0), key_text(last, 1),
-                                    key_text(last, 2), key_text(last, 3), key_text(last, 4)));
+        const char *next = key_text(last, 0);
+        for (int d = 1; d < STATEMENT_DIMENSIONS; d++)
+            next = arena_printf(call->arena, "%s|%s", next, key_text(last, d));
+        http_page_next(call, body, next);
     }
     *ret_answer = (struct http_answer){.status = 200, .body = body};
     return NULL;
@@ -124,7 +126,7 @@ static struct error *get_statement(struct http_call *call, struct http_answer *r
 
 static const struct http_route routes[] = {
     {"GET", "/v1/statements/{month}", get_statement, "statements:read", 0,
-     "group_by,unit,system,cloud,provider,item,page_size,page_token"},
+     "group_by,unit,system,cloud,provider,item,industry,zone,architecture,tariff,page_size,page_token"},
 };
 
 const struct http_table statement_routes = HTTP_TABLE(routes);

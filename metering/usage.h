@@ -11,15 +11,17 @@
 #include "catalog/kind.h"
 #include "metering/rate.h"
 
+/* Whose usage it is. `industry` (the cloud's kind), `zone` and `architecture` NULL: has none. */
 struct usage_subject {
     const char *unit, *system, *cloud, *provider, *resource, *kind;
+    const char *industry, *zone, *architecture;
 };
 
-/* From `at` on the resource uses exactly these quantities (each item once; 0 counts as absent): open
- * intervals that differ, or that belong to another system, cloud or provider, are closed, new ones opened.
- * Again with the same values changes nothing. Nothing of zero length is stored: an interval that began at
- * `at` is replaced. ERR_CONFLICT when `at` is before the resource's latest change, for history is not
- * rewritten.
+/* From `at` on the resource uses exactly these quantities (each item once a tariff; 0 counts as absent): open
+ * intervals that differ, or that belong to another place or owner, are closed, new ones opened. An item with
+ * an allowance (item.h) is counted for the whole system: it has no zone and no architecture. Again with the
+ * same values changes nothing. Nothing of zero length is stored: an interval that began at `at` is replaced.
+ * ERR_CONFLICT when `at` is before the resource's latest change, for history is not rewritten.
  *
  * Two calls for one resource at once: the second fails (ERR_EXISTS or ERR_SERIALIZATION), so callers hold the
  * resource's row. `at` within a month that is closed is taken; the difference is an adjustment on the next
@@ -47,9 +49,9 @@ struct usage_filter {
     moment from, to;
 };
 
-/* By (unit, resource, item, start), after the row `after` (NULL: from the start), at most `most`. */
+/* By (unit, resource, item, tariff, start), after the row `after` (NULL: from the start), at most `most`. */
 struct usage_cursor {
-    const char *unit, *resource, *item;
+    const char *unit, *resource, *item, *tariff;
     moment from;
 };
 struct error *usage_list(struct db *db, struct arena *arena, const struct usage_filter *filter,

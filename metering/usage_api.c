@@ -12,6 +12,14 @@ static struct error *query_moment(struct http_call *call, const char *name, mome
     return error_recode(moment_parse(text, ret_at), ERR_INVALID, "the query member %s", name);
 }
 
+/* Those of the place that there are. */
+static void place_json(json_t *json, const char *industry, const char *zone, const char *architecture)
+{
+    json_put_text(json, "industry", *industry ? industry : NULL);
+    json_put_text(json, "zone", *zone ? zone : NULL);
+    json_put_text(json, "architecture", *architecture ? architecture : NULL);
+}
+
 static json_t *to_json(const struct usage_row *row)
 {
     const struct rate_interval *interval = &row->interval;
@@ -24,6 +32,8 @@ static json_t *to_json(const struct usage_row *row)
     json_put_text(json, "resource", interval->resource);
     json_put_text(json, "kind", row->kind);
     json_put_text(json, "item", interval->item);
+    json_put_text(json, "tariff", tariff_name(interval->tariff));
+    place_json(json, interval->industry, interval->zone, interval->architecture);
     json_put_quantity(json, "quantity", interval->micro);
     json_put_int(json, "billing_quantity", item->billing_quantity);
     json_put_text(json, "billing_unit", item->unit);
@@ -36,10 +46,11 @@ static json_t *to_json(const struct usage_row *row)
 
 static struct error *read_cursor(struct http_call *call, const char *text, struct usage_cursor *ret_cursor)
 {
-    const char *parts[4];
-    TRY(cursor_split(call->arena, text, parts, 4));
-    *ret_cursor = (struct usage_cursor){.unit = parts[0], .resource = parts[1], .item = parts[2]};
-    return error_recode(moment_parse(parts[3], &ret_cursor->from), ERR_INVALID,
+    const char *parts[5];
+    TRY(cursor_split(call->arena, text, parts, 5));
+    *ret_cursor =
+        (struct usage_cursor){.unit = parts[0], .resource = parts[1], .item = parts[2], .tariff = parts[3]};
+    return error_recode(moment_parse(parts[4], &ret_cursor->from), ERR_INVALID,
                         "the query member page_token");
 }
 
@@ -71,8 +82,8 @@ static struct error *list_usage(struct http_call *call, struct http_answer *ret_
     if (count > (size_t)page.size) {
         const struct rate_interval *last = &list[page.size - 1].interval;
         http_page_next(call, body,
-                       arena_printf(call->arena, "%s|%s|%s|%s", last->unit, last->resource, last->item,
-                                    moment_text(call->arena, last->from)));
+                       arena_printf(call->arena, "%s|%s|%s|%s|%s", last->unit, last->resource, last->item,
+                                    tariff_name(last->tariff), moment_text(call->arena, last->from)));
     }
     *ret_answer = (struct http_answer){.status = 200, .body = body};
     return NULL;

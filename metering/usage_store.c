@@ -4,39 +4,47 @@
 #include "broker/base/money.h"
 #include "metering/usage.h"
 
+#define KEY \
+    "unit_id = $1 AND resource_id = $2 AND item = $3 AND tariff = $4 AND start_at = $5 AND end_at IS NULL"
 static const struct db_statement open_intervals = {
-    "usage_open", "SELECT item, micro, system_id, cloud_id, provider_id, start_at FROM usage_interval"
-                  " WHERE unit_id = $1 AND resource_id = $2 AND end_at IS NULL ORDER BY item FOR UPDATE"};
+    "usage_open",
+    "SELECT item, micro, system_id, cloud_id, provider_id, start_at, tariff, industry, zone_id, architecture"
+    " FROM usage_interval WHERE unit_id = $1 AND resource_id = $2 AND end_at IS NULL ORDER BY item, tariff"
+    " FOR UPDATE"};
 static const struct db_statement latest_change = {
     "usage_latest",
     "SELECT max(greatest(start_at, end_at)) FROM usage_interval WHERE unit_id = $1 AND resource_id = $2"};
-static const struct db_statement drop_empty = {
-    "usage_drop_empty", "DELETE FROM usage_interval WHERE unit_id = $1 AND resource_id = $2 AND item = $3"
-                        " AND start_at = $4 AND end_at IS NULL"};
-static const struct db_statement end_interval = {
-    "usage_end_one",
-    "UPDATE usage_interval SET end_at = $5 WHERE unit_id = $1 AND resource_id = $2 AND item = $3"
-    " AND start_at = $4 AND end_at IS NULL"};
+static const struct db_statement drop_empty = {"usage_drop_empty", "DELETE FROM usage_interval WHERE " KEY};
+static const struct db_statement end_interval = {"usage_end_one",
+                                                 "UPDATE usage_interval SET end_at = $6 WHERE " KEY};
 static const struct db_statement add_interval = {
     "usage_add",
-    "INSERT INTO usage_interval (unit_id, system_id, cloud_id, provider_id, resource_id, kind, item, micro,"
-    " start_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"};
+    "INSERT INTO usage_interval (unit_id, system_id, cloud_id, provider_id, resource_id, kind, item, tariff,"
+    " micro, start_at, industry, zone_id, architecture)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"};
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
 
 /* Ends the open interval of a row, or drops it when it would have no length. */
 static struct error *end_row(struct db *db, const char *unit, const char *resource,
                              const struct db_rows *rows, size_t row, moment at)
 {
-    const char *item = db_get_text(rows, row, 0);
+    const char *item = db_get_text(rows, row, 0), *tariff = db_get_text(rows, row, 6);
     moment start = db_get_moment(rows, row, 5);
     int64_t changed;
     if (start == at)
-        TRY(db_run(db, &drop_empty,
-                   DB_VALUES(db_text(unit), db_text(resource), db_text(item), db_moment(start)), &changed));
-    else
         TRY(db_run(
-            db, &end_interval,
-            DB_VALUES(db_text(unit), db_text(resource), db_text(item), db_moment(start), db_moment(at)),
+            db, &drop_empty,
+            DB_VALUES(db_text(unit), db_text(resource), db_text(item), db_text(tariff), db_moment(start)),
             &changed));
+    else
+        TRY(db_run(db, &end_interval,
+                   DB_VALUES(db_text(unit), db_text(resource), db_text(item), db_text(tariff),
+                             db_moment(start), db_moment(at)),
+                   &changed));
     return changed == 1 ? NULL : error_new(ERR_CONFLICT, "the usage of %s changed meanwhile", resource);
 }
 
@@ -54,18 +62,37 @@ static struct error *check_items(const struct item_quantity *items, size_t count
     for (size_t i = 0; i < count; i++) {
         if (items[i].micro < 0 || items[i].micro > QUANTITY_MAX || !item_find(items[i].item))
             return error_new(ERR_INTERNAL, "usage of item %s out of range", items[i].item);
+        if (items[i].tariff != TARIFF_STANDARD && items[i].tariff != TARIFF_EXPANSION)
+            return error_new(ERR_INTERNAL, "usage of item %s under a tariff of rating's", items[i].item);
         for (size_t j = 0; j < i; j++)
-            if (!strcmp(items[i].item, items[j].item))
+            if (!strcmp(items[i].item, items[j].item) && items[i].tariff == items[j].tariff)
                 return error_new(ERR_INTERNAL, "item %s twice in one usage", items[i].item);
     }
     return NULL;
 }
 
+/* Where an item of the subject is used. */
+struct place {
+    const char *industry, *zone, *architecture;
+};
+
+static struct place place_of(const struct usage_subject *subject, const char *item)
+{
+    bool whole_system = item_find(item)->free_micro > 0; /* check_items found it */
+    return (struct place){.industry = or_empty(subject->industry),
+                          .zone = whole_system ? "" : or_empty(subject->zone),
+                          .architecture = whole_system ? "" : or_empty(subject->architecture)};
+}
+
 static bool same_owner(const struct usage_subject *subject, const struct db_rows *rows, size_t row)
 {
+    struct place place = place_of(subject, db_get_text(rows, row, 0));
     return !strcmp(subject->system, db_get_text(rows, row, 2)) &&
            !strcmp(subject->cloud, db_get_text(rows, row, 3)) &&
-           !strcmp(subject->provider, db_get_text(rows, row, 4));
+           !strcmp(subject->provider, db_get_text(rows, row, 4)) &&
+           !strcmp(place.industry, db_get_text(rows, row, 7)) &&
+           !strcmp(place.zone, db_get_text(rows, row, 8)) &&
+           !strcmp(place.architecture, db_get_text(rows, row, 9));
 }
 
 /* Index of the wanted item that the open row already is, or `count`. */
@@ -74,6 +101,7 @@ static size_t matching(const struct usage_subject *subject, const struct item_qu
 {
     size_t i = 0;
     while (i < count && (strcmp(items[i].item, db_get_text(rows, row, 0)) != 0 ||
+                         items[i].tariff != tariff_find(db_get_text(rows, row, 6)) ||
                          items[i].micro != db_get_int(rows, row, 1) || !same_owner(subject, rows, row)))
         i++;
     return i;
@@ -95,32 +123,39 @@ static struct error *refuse_past(struct db *db, const char *unit, const char *re
     return earliest > at ? too_early(resource, at, earliest) : NULL;
 }
 
+static struct error *add_item(struct db *db, const struct usage_subject *subject,
+                              const struct item_quantity *item, moment at)
+{
+    struct place place = place_of(subject, item->item);
+    return error_wrap(
+        db_run(db, &add_interval,
+               DB_VALUES(db_text(subject->unit), db_text(subject->system), db_text(subject->cloud),
+                         db_text(subject->provider), db_text(subject->resource), db_text(subject->kind),
+                         db_text(item->item), db_text(tariff_name(item->tariff)), db_int(item->micro),
+                         db_moment(at), db_text(place.industry), db_text(place.zone),
+                         db_text(place.architecture)),
+               NULL),
+        "could not open usage of item %s", item->item);
+}
+
 struct error *usage_set(struct db *db, const struct usage_subject *subject, const struct item_quantity *items,
                         size_t count, moment at)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
-    bool open[ITEM_COUNT] = {false};
+    bool open[ITEM_COUNT * 2] = {false}; /* each item at most once under each of two tariffs */
     TRY(check_items(items, count));
     TRY(db_query(db, &open_intervals, DB_VALUES(db_text(subject->unit), db_text(subject->resource)), &rows));
     TRY(refuse_past(db, subject->unit, subject->resource, at));
     for (size_t row = 0; row < db_count(rows); row++) {
         size_t match = matching(subject, items, count, rows, row);
         if (match < count)
-            open[match] = true; /* each item once: at most ITEM_COUNT of them */
+            open[match] = true;
         else
             TRY(end_row(db, subject->unit, subject->resource, rows, row, at));
     }
-    for (size_t i = 0; i < count; i++) {
-        if (open[i] || !items[i].micro)
-            continue;
-        TRY_DOING(
-            db_run(db, &add_interval,
-                   DB_VALUES(db_text(subject->unit), db_text(subject->system), db_text(subject->cloud),
-                             db_text(subject->provider), db_text(subject->resource), db_text(subject->kind),
-                             db_text(items[i].item), db_int(items[i].micro), db_moment(at)),
-                   NULL),
-            "could not open usage of item %s", items[i].item);
-    }
+    for (size_t i = 0; i < count; i++)
+        if (!open[i] && items[i].micro)
+            TRY(add_item(db, subject, &items[i], at));
     return NULL;
 }
 
@@ -136,7 +171,10 @@ struct error *usage_end(struct db *db, const char *unit, const char *resource, m
     return NULL;
 }
 
-#define COLUMNS "unit_id, system_id, cloud_id, provider_id, resource_id, item, micro, start_at, end_at, kind"
+#define COLUMNS                                                                                    \
+    "unit_id, system_id, cloud_id, provider_id, resource_id, item, micro, start_at, end_at, kind," \
+    " tariff, industry, zone_id, architecture"
+#define ORDER " ORDER BY unit_id, resource_id, item, tariff, start_at"
 
 static const struct db_statement list_usage = {
     "usage_list",
@@ -145,16 +183,15 @@ static const struct db_statement list_usage = {
     " AND ($3::text IS NULL OR cloud_id = $3) AND ($4::text IS NULL OR provider_id = $4)"
     " AND ($5::text IS NULL OR resource_id = $5) AND ($6::text IS NULL OR item = $6)"
     " AND (end_at IS NULL OR end_at > $7) AND start_at < $8"
-    " AND ($9::text IS NULL OR (unit_id, resource_id, item, start_at) > ($9, $10::text, $11::text, $12))"
-    " ORDER BY unit_id, resource_id, item, start_at LIMIT $13"};
+    " AND ($9::text IS NULL OR (unit_id, resource_id, item, tariff, start_at) > ($9, $10::text, $11::text,"
+    " $12::text, $13))" ORDER " LIMIT $14"};
 static const struct db_statement unit_intervals = {
     "usage_of_unit",
     "SELECT " COLUMNS " FROM usage_interval WHERE unit_id = $1 AND (end_at IS NULL OR end_at > $2)"
-    " AND start_at < $3 ORDER BY unit_id, resource_id, item, start_at"};
+    " AND start_at < $3" ORDER};
 static const struct db_statement all_intervals = {
     "usage_of_all",
-    "SELECT " COLUMNS " FROM usage_interval WHERE (end_at IS NULL OR end_at > $1) AND start_at < $2"
-    " ORDER BY unit_id, resource_id, item, start_at"};
+    "SELECT " COLUMNS " FROM usage_interval WHERE (end_at IS NULL OR end_at > $1) AND start_at < $2" ORDER};
 
 static struct rate_interval read_interval(struct arena *arena, const struct db_rows *rows, size_t row)
 {
@@ -167,6 +204,10 @@ static struct rate_interval read_interval(struct arena *arena, const struct db_r
         .micro = db_get_int(rows, row, 6),
         .from = db_get_moment(rows, row, 7),
         .to = db_is_null(rows, row, 8) ? MOMENT_MAX : db_get_moment(rows, row, 8),
+        .tariff = tariff_find(db_get_text(rows, row, 10)),
+        .industry = arena_strdup(arena, db_get_text(rows, row, 11)),
+        .zone = arena_strdup(arena, db_get_text(rows, row, 12)),
+        .architecture = arena_strdup(arena, db_get_text(rows, row, 13)),
     };
     memcpy(interval.item, db_get_text(rows, row, 5), ITEM_CODE); /* four digits by the table's check */
     return interval;
@@ -183,8 +224,8 @@ struct error *usage_list(struct db *db, struct arena *arena, const struct usage_
                            db_text(filter->provider), db_text(filter->resource), db_text(filter->item),
                            db_moment(filter->from ? filter->from : MOMENT_MIN),
                            db_moment(filter->to ? filter->to : MOMENT_MAX), db_text(cursor->unit),
-                           db_text(cursor->resource), db_text(cursor->item), db_moment(cursor->from),
-                           db_int(most)),
+                           db_text(cursor->resource), db_text(cursor->item), db_text(cursor->tariff),
+                           db_moment(cursor->from), db_int(most)),
                  &rows));
     size_t count = db_count(rows);
     struct usage_row *list = arena_array(arena, count, sizeof *list);

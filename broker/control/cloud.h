@@ -37,6 +37,10 @@ struct error *site_insert(struct db *db, const char *cloud, const struct site_ne
 struct error *zone_insert(struct db *db, const char *cloud, const struct zone_new *zone,
                           moment now) ERROR_MUST_USE;
 
+/* "service", "health" or "education": the industry that its usage is billed under. In the arena. */
+struct error *cloud_kind(struct db *db, struct arena *arena, const char *id,
+                         const char **ret_kind) ERROR_MUST_USE;
+
 extern const struct db_statement cloud_select_one, cloud_select_list;
 
 #endif

@@ -16,6 +16,7 @@ const struct db_statement cloud_select_list = {
 static const struct db_statement insert_cloud = {
     "cloud_insert", "INSERT INTO cloud (id, name, kind, provider_id, created_at, updated_at)"
                     " VALUES ($1, $2, $3, $4, $5, $5)"};
+static const struct db_statement select_kind = {"cloud_kind", "SELECT kind FROM cloud WHERE id = $1"};
 static const struct db_statement select_version = {"cloud_version",
                                                    "SELECT version FROM cloud WHERE id = $1 FOR UPDATE"};
 static const struct db_statement update_cloud = {
@@ -40,6 +41,14 @@ struct error *cloud_insert(struct db *db, const struct cloud_new *cloud, moment 
                                            db_text(cloud->provider), db_moment(now)),
                                  NULL);
     return refusal_of_insert(error, "cloud", cloud->id, "/provider", "provider");
+}
+
+struct error *cloud_kind(struct db *db, struct arena *arena, const char *id, const char **ret_kind)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query_one(db, &select_kind, DB_VALUES(db_text(id)), "such cloud", &rows));
+    *ret_kind = arena_strdup(arena, db_get_text(rows, 0, 0));
+    return NULL;
 }
 
 struct error *cloud_version(struct db *db, const char *id, int64_t *ret_version)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/base/log.h"
+#include "broker/control/cloud.h"
 #include "catalog/kind.h"
 #include "catalog/provider.h"
 #include "metering/usage.h"
@@ -57,12 +58,16 @@ static void mind_skew(const struct resource *resource, moment now, moment at)
 
 struct error *resource_meter(struct db *db, const struct resource *resource, moment now)
 {
-    const struct usage_subject subject = {.unit = resource->unit,
-                                          .system = resource->system,
-                                          .cloud = resource->cloud,
-                                          .provider = resource->provider,
-                                          .resource = resource->id,
-                                          .kind = resource->kind};
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct usage_subject subject = {.unit = resource->unit,
+                                    .system = resource->system,
+                                    .cloud = resource->cloud,
+                                    .provider = resource->provider,
+                                    .resource = resource->id,
+                                    .kind = resource->kind,
+                                    .zone = resource->zone,
+                                    .architecture =
+                                        json_string_value(json_object_get(resource->spec, "architecture"))};
     struct item_quantity items[KIND_ITEMS_MAX];
     size_t count;
     struct agreement agreement;
@@ -71,6 +76,7 @@ struct error *resource_meter(struct db *db, const struct resource *resource, mom
     mind_skew(resource, now, at);
     if (resource->state != RESOURCE_ACTIVE && resource->state != RESOURCE_DELETING)
         return usage_end(db, resource->unit, resource->id, at);
+    TRY(cloud_kind(db, arena, resource->cloud, &subject.industry));
     TRY(provider_agreement(db, resource->provider, at, &agreement));
     TRY(kind_usage(kind_find(resource->kind), resource->spec, &agreement, !strcmp(resource->power, "off"),
                    items, &count));

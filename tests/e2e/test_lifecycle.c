@@ -420,7 +420,8 @@ static void events_tell_what_happened(void **state)
     " ('1016', (r.spec ->> 'mbps')::numeric * 1000000)) AS q (item, micro)"                                 \
     " JOIN price p ON p.provider_id = r.provider_id AND p.item = q.item WHERE q.micro IS NOT NULL"          \
     " AND r.active_at < " to " AND coalesce(r.deleted_at, 'infinity') > " from                              \
-    " GROUP BY r.unit_id, r.provider_id, r.cloud_id, r.system_id, q.item, p.fen) lines"
+    " GROUP BY r.unit_id, r.provider_id, r.cloud_id, r.system_id, q.item, p.fen, r.zone_id, r.spec ->> "    \
+    "'architecture') lines"
 
 static int64_t fen_of(const char *yuan)
 {

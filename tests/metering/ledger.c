@@ -120,17 +120,36 @@ static struct error *make_change(struct db *db, void *context)
         struct item_quantity *item = &items[count++];
         *item = (struct item_quantity){.micro = 0};
         memcpy(item->item, text, ITEM_CODE - 1);
-        ledger_ok(quantity_parse(arena_strndup(arena, text + ITEM_CODE, length - ITEM_CODE), &item->micro));
+        size_t plus = text[ITEM_CODE - 1] == '+';
+        item->tariff = plus ? TARIFF_EXPANSION : TARIFF_STANDARD;
+        ledger_ok(quantity_parse(arena_strndup(arena, text + ITEM_CODE + plus, length - ITEM_CODE - plus),
+                                 &item->micro));
         text += length + (text[length] == ',');
     }
     return usage_set(db, &change->subject, items, count, change->at);
 }
 
+struct error *ledger_put(struct ledger *ledger, const struct usage_subject *subject, const char *quantities,
+                         moment when)
+{
+    struct change change = {*subject, quantities, when};
+    return db_transaction(ledger->db, &db_scope_system, DB_READ_COMMITTED, make_change, &change);
+}
+
 struct error *ledger_set(struct ledger *ledger, const char *unit, const char *system, const char *cloud,
                          const char *provider, const char *resource, const char *quantities, moment when)
 {
-    struct change change = {{unit, system, cloud, provider, resource, "instance"}, quantities, when};
-    return db_transaction(ledger->db, &db_scope_system, DB_READ_COMMITTED, make_change, &change);
+    return ledger_put(ledger,
+                      &(struct usage_subject){.unit = unit,
+                                              .system = system,
+                                              .cloud = cloud,
+                                              .provider = provider,
+                                              .resource = resource,
+                                              .kind = "instance",
+                                              .industry = "service",
+                                              .zone = "z1",
+                                              .architecture = "x86"},
+                      quantities, when);
 }
 
 struct error *ledger_end(struct ledger *ledger, const char *unit, const char *resource, moment when)

@@ -26,9 +26,12 @@ void ledger_provider(struct ledger *ledger, const char *id, const struct agreeme
 /* A further bid of the provider, in force from `from`. */
 void ledger_reprice(struct ledger *ledger, const char *id, struct month from, int64_t less);
 
-/* "1001=4,1016=10.5": quantities by item. */
+/* "1001=4,1016=10.5": quantities by item, "1001+=4" one of a free expansion; an instance of zone z1, x86. */
 struct error *ledger_set(struct ledger *ledger, const char *unit, const char *system, const char *cloud,
                          const char *provider, const char *resource, const char *quantities, moment at);
+/* The same for any subject. */
+struct error *ledger_put(struct ledger *ledger, const struct usage_subject *subject, const char *quantities,
+                         moment at);
 struct error *ledger_end(struct ledger *ledger, const char *unit, const char *resource, moment at);
 struct error *ledger_close_month(struct ledger *ledger, struct month month, moment now,
                                  struct bill_month *ret_month);

@@ -8,7 +8,7 @@
 
 #define TIMES_MAX 2000
 
-const char *const oracle_items[ORACLE_ITEMS] = {"1001", "1002", "1011", "1012", "1016", "1017"};
+const char *const oracle_items[ORACLE_ITEMS] = {"1001", "1002", "1011", "1012", "1016", "1017", "1019"};
 
 static int compare_moment(const void *left, const void *right)
 {
@@ -36,12 +36,24 @@ static size_t elementary(const struct oracle_history *history, struct month mont
 static int64_t sample(const struct oracle_resource *resource, const struct oracle_key *key, moment when)
 {
     const struct oracle_event *now = NULL;
+    if (key->item != ORACLE_ALLOWED && resource->zone != key->zone)
+        return 0;
     if (resource->unit != key->unit || resource->provider != key->provider || resource->cloud != key->cloud)
         return 0;
     for (size_t e = 0; e < resource->count; e++)
         if (resource->events[e].at <= when)
             now = &resource->events[e];
     return now && now->system == key->system ? now->micro[key->item] : 0;
+}
+
+/* What a system has of 1019 at a moment above its free one (procurement 3.1.3). */
+static int64_t above_allowance(const struct oracle_history *history, const struct oracle_key *key,
+                               moment when)
+{
+    int64_t sum = 0;
+    for (size_t r = 0; r < history->resource_count; r++)
+        sum += sample(&history->resources[r], key, when);
+    return sum > 1000000 ? sum - 1000000 : 0;
 }
 
 /* total += micro × microseconds */
@@ -79,6 +91,25 @@ static void sum_spans(const struct oracle_history *history, const struct oracle_
         }
 }
 
+/* 1019: the system's sum counts as one resource. */
+static void sum_allowed(const struct oracle_history *history, const struct oracle_key *key,
+                        const moment *times, size_t count, moment length, mpq_t total)
+{
+    if (!length) {
+        for (size_t i = 0; i + 1 < count; i++)
+            add_product(total, above_allowance(history, key, times[i]), times[i + 1] - times[i]);
+        return;
+    }
+    for (moment span = times[0]; span < times[count - 1]; span += length) {
+        int64_t most = 0;
+        for (size_t i = 0; i + 1 < count; i++)
+            if (times[i] >= span && times[i] < span + length && times[i] < times[i + 1] &&
+                above_allowance(history, key, times[i]) > most)
+                most = above_allowance(history, key, times[i]);
+        add_product(total, most, length);
+    }
+}
+
 /* floor(total × price ÷ (1e6 × length) + 1/2) */
 static int64_t amount(mpq_t total, int64_t price_fen, moment length)
 {
@@ -109,11 +140,15 @@ int64_t oracle_amount(const struct oracle_history *history, const struct oracle_
     size_t count = elementary(history, month, times);
     mpq_t total;
     mpq_init(total);
-    if (provider->proration == PRORATION_EXACT)
-        sum_exact(history, key, times, count, total);
+    moment span = provider->proration == PRORATION_EXACT ? 0
+                  : provider->proration == PRORATION_DAY ? MOMENT_DAY
+                                                         : length;
+    if (key->item == ORACLE_ALLOWED)
+        sum_allowed(history, key, times, count, span, total);
+    else if (span)
+        sum_spans(history, key, times, count, span, total);
     else
-        sum_spans(history, key, times, count, provider->proration == PRORATION_DAY ? MOMENT_DAY : length,
-                  total);
+        sum_exact(history, key, times, count, total);
     *ret_used = mpq_sgn(total) > 0;
     int64_t fen = amount(total, provider->price_fen[key->month][key->item], length);
     mpq_clear(total);

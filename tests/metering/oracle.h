@@ -9,7 +9,8 @@
 
 #include "broker/base/moment.h"
 
-#define ORACLE_ITEMS 6
+#define ORACLE_ITEMS 7
+#define ORACLE_ALLOWED 6 /* index of 1019, of which every system has one unit free */
 #define ORACLE_EVENTS 24
 #define ORACLE_MONTHS 5
 
@@ -23,7 +24,7 @@ struct oracle_event {
 };
 
 struct oracle_resource {
-    int unit, provider, cloud;
+    int unit, provider, cloud, zone;
     struct oracle_event events[ORACLE_EVENTS]; /* by time; of equal times the last counts */
     size_t count;
 };
@@ -41,7 +42,7 @@ struct oracle_history {
 };
 
 struct oracle_key {
-    int unit, provider, cloud, system, item, month;
+    int unit, provider, cloud, system, zone, item, month; /* zone: any when the item is ORACLE_ALLOWED */
 };
 
 /* The line's amount in fen, rounded half up; *ret_used says whether there is any use at all. */

@@ -399,9 +399,14 @@ struct step {
 static struct error *write_step(struct db *db, void *context)
 {
     const struct step *step = context;
-    const struct usage_subject subject = {
-        step->writer->unit, step->writer->system, "c1", "p1", step->resource, "instance"};
-    const struct item_quantity items[] = {{"1001", step->micro}, {"1002", 2 * step->micro}};
+    const struct usage_subject subject = {.unit = step->writer->unit,
+                                          .system = step->writer->system,
+                                          .cloud = "c1",
+                                          .provider = "p1",
+                                          .resource = step->resource,
+                                          .kind = "instance"};
+    const struct item_quantity items[] = {{.item = "1001", .micro = step->micro},
+                                          {.item = "1002", .micro = 2 * step->micro}};
     return step->micro ? usage_set(db, &subject, items, 2, step->when)
                        : usage_end(db, subject.unit, subject.resource, step->when);
 }
@@ -472,7 +477,7 @@ struct late {
 static struct error *change_late(struct db *db, void *context)
 {
     const struct late *late = context;
-    const struct item_quantity item = {"1001", 2000000};
+    const struct item_quantity item = {.item = "1001", .micro = 2000000};
     TRY(usage_set(db, &late->subject, &item, 1, at("2027-01-16T12:00:00+08:00")));
     return late->closes ? close_at_end(january, NULL) : NULL;
 }
@@ -481,7 +486,16 @@ static struct error *change_late(struct db *db, void *context)
  * half a month is 14.02. */
 static void a_change_that_a_closing_missed_is_found_by_the_next(void **state)
 {
-    struct late late = {{"u1", "u1001", "c1", "p1", "r2", "instance"}, true};
+    struct late late = {{.unit = "u1",
+                         .system = "u1001",
+                         .cloud = "c1",
+                         .provider = "p1",
+                         .resource = "r2",
+                         .kind = "instance",
+                         .industry = "service",
+                         .zone = "z1",
+                         .architecture = "x86"},
+                        true};
     struct db *other;
     ledger_ok(set("r1", "1001=4", "2027-01-01T00:00:00+08:00"));
     ledger_ok(db_connect(pg_conninfo(ledger.pg), &other));

@@ -30,6 +30,9 @@ static struct rate_interval used(const char *resource, const char *item, int64_t
                                      .cloud = "c1",
                                      .provider = "p1",
                                      .resource = resource,
+                                     .industry = "health",
+                                     .zone = "z1",
+                                     .architecture = "x86",
                                      .micro = micro,
                                      .from = from,
                                      .to = to};
@@ -64,10 +67,11 @@ static void a_full_month_costs_exactly_the_price(void **state)
                 ARENA_AUTO struct arena *arena = arena_new();
                 const struct item *item = item_at(i);
                 struct price_period prices[] = {price(item->code, item->cap_fen, MOMENT_MIN, MOMENT_MAX)};
-                struct rate_interval whole[] = {used("r1", item->code, QUANTITY_ONE, MOMENT_MIN, MOMENT_MAX)};
+                struct rate_interval whole[] = {
+                    used("r1", item->code, QUANTITY_ONE + item->free_micro, MOMENT_MIN, MOMENT_MAX)};
                 struct rated rated =
                     rate(arena, whole, 1, proration, prices, 1, months[m], month_end(months[m]));
-                assert_int_equal(rated.count, 1);
+                assert_int_equal(rated.count, item->free_micro ? 2 : 1);
                 assert_int_equal(rated.total, item->cap_fen);
                 assert_true(rated.lines[0].priced);
             }
@@ -176,6 +180,70 @@ static void an_estimate_counts_up_to_now(void **state)
     assert_int_equal(rate(arena, open, 1, PRORATION_EXACT, prices, 1, april, month_start(april)).count, 0);
 }
 
+/* By hand: April has 30 days, an account costs 300 fen. r1 has one account all month, r2 two from day 10 to
+ * day 20: 1, then 3, then 1 at a time; above the free one are 2 for 10 days: 2 × 300 × 10/30 = 200. The free
+ * one would have cost 300. Day by day it is the same; by the month the largest sum, 3, counts: 600. */
+static void the_first_account_of_a_system_is_free(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const struct month april = {2027, 4};
+    moment start = month_start(april);
+    struct price_period prices[] = {price("1019", 300, MOMENT_MIN, MOMENT_MAX)};
+    struct rate_interval list[] = {
+        used("r1", "1019", QUANTITY_ONE, start, MOMENT_MAX),
+        used("r2", "1019", 2 * QUANTITY_ONE, start + 10 * MOMENT_DAY, start + 20 * MOMENT_DAY)};
+    for (int proration = PRORATION_EXACT; proration <= PRORATION_MONTH; proration++) {
+        struct rated rated = rate(arena, list, 2, proration, prices, 1, april, MOMENT_MAX);
+        assert_int_equal(rated.count, 2);
+        assert_int_equal(rated.lines[0].tariff, TARIFF_STANDARD);
+        assert_int_equal(rated.lines[0].amount_fen, proration == PRORATION_MONTH ? 600 : 200);
+        assert_int_equal(rated.lines[0].list_fen, rated.lines[0].amount_fen);
+        assert_int_equal(rated.lines[1].tariff, TARIFF_ALLOWANCE);
+        assert_int_equal(rated.lines[1].amount_fen, 0);
+        assert_int_equal(rated.lines[1].list_fen, 300);
+    }
+    list[1].system = "u1002"; /* each system has its own */
+    struct rated rated = rate(arena, list, 2, PRORATION_EXACT, prices, 1, april, MOMENT_MAX);
+    assert_int_equal(rated.total, 100);
+    assert_int_equal(rate(arena, list, 1, PRORATION_EXACT, prices, 1, april, MOMENT_MAX).total, 0);
+}
+
+/* By hand: 4 vCPU for the month and a fifth free one for 15 of 30 days; 4 × 300 is owed, 150 would have been.
+ */
+static void a_free_expansion_is_shown_at_zero(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const struct month april = {2027, 4};
+    moment start = month_start(april);
+    struct price_period prices[] = {price("1001", 300, MOMENT_MIN, MOMENT_MAX)};
+    struct rate_interval list[] = {used("r1", "1001", 4 * QUANTITY_ONE, start, MOMENT_MAX),
+                                   used("r1", "1001", QUANTITY_ONE, start, start + 15 * MOMENT_DAY)};
+    list[1].tariff = TARIFF_EXPANSION;
+    struct rated rated = rate(arena, list, 2, PRORATION_EXACT, prices, 1, april, MOMENT_MAX);
+    assert_int_equal(rated.count, 2);
+    assert_int_equal(rated.total, 1200);
+    assert_int_equal(rated.lines[1].tariff, TARIFF_EXPANSION);
+    assert_int_equal(rated.lines[1].amount_fen, 0);
+    assert_int_equal(rated.lines[1].list_fen, 150);
+}
+
+static void zones_and_architectures_have_lines_of_their_own(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const struct month april = {2027, 4};
+    struct price_period prices[] = {price("1001", 300, MOMENT_MIN, MOMENT_MAX)};
+    struct rate_interval list[] = {used("r1", "1001", QUANTITY_ONE, MOMENT_MIN, MOMENT_MAX),
+                                   used("r2", "1001", QUANTITY_ONE, MOMENT_MIN, MOMENT_MAX),
+                                   used("r3", "1001", QUANTITY_ONE, MOMENT_MIN, MOMENT_MAX)};
+    list[1].zone = "z2";
+    list[2].architecture = "ARM";
+    struct rated rated = rate(arena, list, 3, PRORATION_EXACT, prices, 1, april, MOMENT_MAX);
+    assert_int_equal(rated.count, 3);
+    assert_string_equal(rated.lines[0].architecture, "ARM");
+    assert_string_equal(rated.lines[2].zone, "z2");
+    assert_string_equal(rated.lines[2].industry, "health");
+}
+
 static int64_t below(int64_t most)
 {
     return (int64_t)((((uint64_t)random() << 31) | (uint64_t)random()) % (uint64_t)most);
@@ -190,16 +258,17 @@ static void order_and_splitting_change_nothing(void **state)
         struct month month = months[round % (int)MONTHS];
         moment start = month_start(month), length = month_end(month) - start;
         static const char *const resources[] = {"r1", "r2", "r3"}, *const systems[] = {"s1", "s2"},
-                                 *const items[] = {"1001", "1002", "1011"};
+                                 *const items[] = {"1001", "1002", "1011", "1019"};
         struct rate_interval whole[12], pieces[64];
         size_t count = 0, piece_count = 0;
         struct price_period prices[] = {price("1001", 1 + below(1402), MOMENT_MIN, start + length / 3),
                                         price("1001", 1 + below(1402), start + length / 3, MOMENT_MAX),
                                         price("1002", 1 + below(4115), MOMENT_MIN, MOMENT_MAX),
-                                        price("1011", 1 + below(2860), MOMENT_MIN, MOMENT_MAX)};
+                                        price("1011", 1 + below(2860), MOMENT_MIN, MOMENT_MAX),
+                                        price("1019", 1 + below(35637), MOMENT_MIN, MOMENT_MAX)};
         for (; count < 12; count++) {
             moment from = start - MOMENT_DAY + below(length), to = from + 1 + below(length / 4);
-            whole[count] = used(resources[below(3)], items[below(3)], 1 + below(64 * QUANTITY_ONE), from, to);
+            whole[count] = used(resources[below(3)], items[below(4)], 1 + below(64 * QUANTITY_ONE), from, to);
             whole[count].system = systems[below(2)];
             moment at = from;
             for (int cuts = (int)below(5); cuts > 0 && at < to - 1; cuts--) {
@@ -219,8 +288,8 @@ static void order_and_splitting_change_nothing(void **state)
             pieces[j] = swap;
         }
         for (int proration = PRORATION_EXACT; proration <= PRORATION_MONTH; proration++) {
-            struct rated a = rate(arena, whole, count, proration, prices, 4, month, MOMENT_MAX);
-            struct rated b = rate(arena, pieces, piece_count, proration, prices, 4, month, MOMENT_MAX);
+            struct rated a = rate(arena, whole, count, proration, prices, 5, month, MOMENT_MAX);
+            struct rated b = rate(arena, pieces, piece_count, proration, prices, 5, month, MOMENT_MAX);
             assert_int_equal(a.count, b.count);
             for (size_t i = 0; i < a.count; i++) {
                 assert_string_equal(a.lines[i].system, b.lines[i].system);
@@ -260,6 +329,9 @@ int main(void)
         cmocka_unit_test(a_price_change_makes_two_lines),
         cmocka_unit_test(use_without_a_price_is_shown_not_free),
         cmocka_unit_test(an_estimate_counts_up_to_now),
+        cmocka_unit_test(the_first_account_of_a_system_is_free),
+        cmocka_unit_test(a_free_expansion_is_shown_at_zero),
+        cmocka_unit_test(zones_and_architectures_have_lines_of_their_own),
         cmocka_unit_test(order_and_splitting_change_nothing),
         cmocka_unit_test(the_largest_figures_fit_or_are_refused),
     };

@@ -162,7 +162,7 @@ static void lists_are_scoped_filtered_and_paged(void **state)
     ledger_ok(db_transaction(ledger.db, &unit1, DB_READ_COMMITTED, list_body, &listing));
     assert_int_equal(listing.count, 2);
     struct usage_cursor cursor = {listing.rows[1].interval.unit, listing.rows[1].interval.resource,
-                                  listing.rows[1].interval.item, listing.rows[1].interval.from};
+                                  listing.rows[1].interval.item, "standard", listing.rows[1].interval.from};
     listing.after = &cursor;
     ledger_ok(db_transaction(ledger.db, &unit1, DB_READ_COMMITTED, list_body, &listing));
     assert_int_equal(listing.count, 1);

@@ -46,6 +46,8 @@ static int begin(void **state)
     pg_exec(
         pg,
         "SET session_replication_role = replica; DELETE FROM usage_interval; DELETE FROM resource;"
+        " INSERT INTO cloud (id, name, kind, provider_id, created_at, updated_at)"
+        " VALUES ('c1', 'c1', 'health', 'p', now(), now()) ON CONFLICT DO NOTHING;"
         " DELETE FROM agreement; DELETE FROM provider;"
         " INSERT INTO resource (unit_id, id, system_id, cloud_id, provider_id, order_id, kind, name, state,"
         " power, spec, created_at, touched_at) VALUES ('u1', '" RESOURCE "', 'u1001', 'c1', 'p', '" RESOURCE

@@ -239,10 +239,21 @@ static void quotes_compare_clouds(void **state)
 
 static struct error *use(struct db *db, void *context)
 {
-    const struct usage_subject dear = {"u1", "u1001", "c-dear", "dear", "r1", "instance"},
-                               cheap = {"u2", "u2001", "c-cheap", "cheap", "r2", "address"};
-    const struct item_quantity machine[] = {{"1001", 4000000}, {"1002", 8000000}},
-                               address[] = {{"1017", 1000000}};
+    const struct usage_subject dear = {.unit = "u1",
+                                       .system = "u1001",
+                                       .cloud = "c-dear",
+                                       .provider = "dear",
+                                       .resource = "r1",
+                                       .kind = "instance"},
+                               cheap = {.unit = "u2",
+                                        .system = "u2001",
+                                        .cloud = "c-cheap",
+                                        .provider = "cheap",
+                                        .resource = "r2",
+                                        .kind = "address"};
+    const struct item_quantity machine[] = {{.item = "1001", .micro = 4000000},
+                                            {.item = "1002", .micro = 8000000}},
+                               address[] = {{.item = "1017", .micro = 1000000}};
     TRY(usage_set(db, &dear, machine, 2, month_start(house.month)));
     return usage_set(db, &cheap, address, 1, month_start(house.month));
 }
