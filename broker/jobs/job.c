@@ -79,6 +79,20 @@ struct error *job_retry(struct db *db, const char *id)
     return must_change(db, &retry, id, "is neither parked nor failed");
 }
 
+struct error *job_wake(struct db *db, const char *id)
+{
+    static const struct db_statement wake = {"job_wake", "SELECT job_wake($1)"};
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY_DOING(db_query(db, &wake, DB_VALUES(db_text(id)), &rows), "could not wake job %s", id);
+    return NULL;
+}
+
+struct error *job_wait(struct job *job, int64_t most_us)
+{
+    job->internal->wait_us = most_us > 0 ? most_us : 1;
+    return NULL;
+}
+
 bool job_cancelled(const struct job *job)
 {
     const struct job_internal *internal = job->internal;

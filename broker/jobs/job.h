@@ -34,6 +34,11 @@ struct error *job_transaction(struct job *job, enum db_isolation isolation,
                               void *context) ERROR_MUST_USE;
 /* Stores job->state, fenced. */
 struct error *job_save(struct job *job) ERROR_MUST_USE;
+/* For a step's `run` that waits for somebody, a person perhaps: `return job_wait(job, most_us);`, and the
+ * step is run again once job_wake was called, also when that was while it still ran, or after `most_us` at
+ * the latest. Meanwhile the job is a queued row: it holds no worker and no lease, counts no attempt, and may
+ * be cancelled, which takes this step back too. Always NULL. Without effect in `undo`. */
+struct error *job_wait(struct job *job, int64_t most_us) ERROR_MUST_USE;
 /* True once somebody asked to cancel, the lease was lost or the runner is stopping hard; cheap, call it
  * often. */
 bool job_cancelled(const struct job *job);
@@ -70,6 +75,10 @@ struct error *job_add(struct db *db, const char *type, const char *unit, const c
 /* In the caller's transaction: asks the job to stop at the next safe point and undo. ERR_CONFLICT when it
  * ended. */
 struct error *job_cancel(struct db *db, const char *id) ERROR_MUST_USE;
+/* In the caller's transaction, of any scope: what the job waits for may have come, so it looks again when the
+ * transaction ends. Nothing happens to one that has ended. Takes the job's row, so call it before locking
+ * what the job itself locks. */
+struct error *job_wake(struct db *db, const char *id) ERROR_MUST_USE;
 /* In the caller's transaction, with fresh attempts: a parked job goes on where it stopped, a failed or
  * cancelled one starts from its first step with an empty state. ERR_CONFLICT otherwise. */
 struct error *job_retry(struct db *db, const char *id) ERROR_MUST_USE;

@@ -57,7 +57,7 @@ struct leasing {
 static const struct db_statement lease_next = {
     "job_lease_next",
     "UPDATE job SET state = 'running', fence = fence + 1, leased_by = $4,"
-    " losses = losses + (state = 'running')::int, begun = begun OR NOT cancel,"
+    " losses = losses + (state = 'running')::int, begun = begun OR NOT cancel, woken = false,"
     " step = coalesce(step, CASE WHEN NOT undoing THEN ($2::text[])[array_position($1::text[], type)] END),"
     " run_at = clock_timestamp() + $3::bigint * interval '1 microsecond'"
     " WHERE id = (SELECT id FROM job WHERE state IN ('queued', 'running') AND run_at <= now()"
@@ -118,7 +118,9 @@ struct error *job_write(struct db *db, const struct job_row *row, enum job_state
         "job_write",
         "UPDATE job SET state = $3, undoing = $4, begun = $5, step_no = $6, step = $7, attempts = $8,"
         " losses = $9, error_code = $10, last_error = $11, saved = $12,"
-        " run_at = clock_timestamp() + $13::bigint * interval '1 microsecond',"
+        " run_at = clock_timestamp() + CASE WHEN $3 = 'queued' AND (woken OR cancel) THEN 0 ELSE $13::bigint "
+        "END"
+        " * interval '1 microsecond',"
         " cause_code = $14, cause = $15,"
         " ended_at = CASE WHEN $3 IN ('done', 'failed', 'cancelled') THEN clock_timestamp() END"
         " WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING cancel"};

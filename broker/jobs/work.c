@@ -237,6 +237,7 @@ static bool turn_round_cancelled(struct running *running)
 static struct error *call_step(struct running *running, struct error *(*call)(struct job *job))
 {
     struct arena *arena;
+    running->internal.wait_us = 0;
     with_arena(running, &arena);
     struct error *error = call(&running->job);
     without_arena(running, arena);
@@ -247,6 +248,17 @@ static bool finish(struct running *running)
 {
     struct writing writing = {.state = JOB_DONE};
     (void)write_row(running, &writing); /* when it fails the last step runs once more */
+    return false;
+}
+
+/* The step will be run again, with fresh attempts. */
+static bool wait_for_somebody(struct running *running)
+{
+    struct job_row *row = running->row;
+    row->attempts = row->losses = 0;
+    struct writing writing = {
+        .state = JOB_QUEUED, .step = step_name(running), .delay_us = running->internal.wait_us};
+    (void)write_row(running, &writing); /* when it fails the lease ends by itself, and the step looks again */
     return false;
 }
 
@@ -265,6 +277,8 @@ static bool forward(struct running *running)
     bool on;
     if (work->slot->lost) {
         on = false;
+    } else if (!error && running->internal.wait_us) {
+        on = work->slot->cancel ? turn_round_cancelled(running) : wait_for_somebody(running);
     } else if (!error) {
         row->step_no++;
         row->begun = !work->slot->cancel;

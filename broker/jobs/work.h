@@ -46,6 +46,7 @@ struct job_internal {
     const atomic_bool *stop_hard;
     int64_t lease_us;
     bool undoing;
+    int64_t wait_us; /* 0: the step does not wait */
 };
 
 /* lease.c: each opens a transaction of its own with the system's scope, unless it says otherwise. */
@@ -63,7 +64,8 @@ struct job_lease {
 struct error *job_lease_next(struct db *db, const struct job_lease *lease, struct job_row *ret_row,
                              bool *ret_found, int64_t *ret_wait_us) ERROR_MUST_USE;
 /* Writes the row with its new state while the fence holds, else ERR_STALE; *ret_cancel (may be NULL) tells
- * whether somebody asked to cancel. In the caller's transaction. delay_us: until run_at. */
+ * whether somebody asked to cancel. In the caller's transaction. delay_us: until run_at, which is now for a
+ * queued one that somebody woke or cancelled since it was leased. */
 struct error *job_write(struct db *db, const struct job_row *row, enum job_state state, const char *step,
                         int64_t delay_us, bool *ret_cancel) ERROR_MUST_USE;
 /* Renews the leases of busy slots; marks those lost and those to cancel. */

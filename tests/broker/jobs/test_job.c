@@ -25,6 +25,7 @@ static struct {
     atomic_int failures_left; /* of step "flaky" and of the undo of "stuck" */
     atomic_int waiting;       /* steps that wait to be cancelled or released */
     atomic_bool release;
+    atomic_bool hold; /* step "wait_long" stays in its midst */
     atomic_int context_seen;
 } world;
 
@@ -114,6 +115,22 @@ static struct error *wait_for_word(struct job *job)
     return leave(job, "released");
 }
 
+/* Waits an hour unless it is woken, or told before it looks. */
+static struct error *wait_for_somebody(struct job *job)
+{
+    TRY(leave(job, "look"));
+    if (world.hold) {
+        world.waiting++;
+        while (world.hold && !job_cancelled(job)) {
+            struct timespec pause = {.tv_nsec = 2 * 1000 * 1000};
+            (void)nanosleep(&pause, NULL); /* a step in its midst */
+        }
+        world.waiting--;
+        return job_wait(job, 3600 * MOMENT_SECOND);
+    }
+    return world.release ? leave(job, "came") : job_wait(job, 3600 * MOMENT_SECOND);
+}
+
 static struct error *note_failure(struct db *in, struct job *job, const struct error *error)
 {
     static const struct db_statement put = {
@@ -153,6 +170,8 @@ static const struct job_step breaks_steps[] = {{"one", do_one, undo_one},
 static const struct job_step stuck_steps[] = {{"one", do_one, undo_one}, {"stuck", no_room, undo_stuck}};
 static const struct job_step waits_steps[] = {
     {"one", do_one, undo_one}, {"wait", wait_for_word, undo_half}, {"three", do_three, undo_three}};
+static const struct job_step waits_long_steps[] = {
+    {"one", do_one, undo_one}, {"wait_long", wait_for_somebody, undo_half}, {"three", do_three, undo_three}};
 
 #define TYPE(label, ...)                                                                                     \
     static const struct job_type type_##label = {.name = #label,                                             \
@@ -168,11 +187,13 @@ TYPE(flaky, .failed = note_failure, .progressed = note_progress);
 TYPE(breaks, .failed = note_failure);
 TYPE(stuck, .failed = note_failure);
 TYPE(waits, .failed = note_failure);
+TYPE(waits_long, .failed = note_failure);
 #define refused_steps breaks_steps
 TYPE(refused, .failed = refuse_to_note);
 
-static const struct job_type *const types[] = {&type_in_order, &type_remember, &type_flaky,  &type_breaks,
-                                               &type_stuck,    &type_waits,    &type_refused};
+static const struct job_type *const types[] = {&type_in_order, &type_remember,  &type_flaky,
+                                               &type_breaks,   &type_stuck,     &type_waits,
+                                               &type_refused,  &type_waits_long};
 
 static struct job_runner *start(unsigned workers)
 {
@@ -464,6 +485,111 @@ static void wrong_settings_are_refused(void **state)
     error_free(error);
 }
 
+/* The job is in a wait: a queued row, due in about an hour. */
+static void await_wait_of(const char *id)
+{
+    char *query =
+        xasprintf("SELECT count(*) FROM job WHERE id = '%s' AND state = 'queued' AND step = 'wait_long'"
+                  " AND run_at > clock_timestamp() + interval '50 minutes'",
+                  id);
+    jobs_await(pg, query, "1");
+    free(query);
+}
+
+/* With one worker, which goes on with other work meanwhile; and through a stop and start of the runner. */
+static void a_waiting_job_holds_nothing(void **state)
+{
+    (void)state;
+    struct job_runner *runner = start(1);
+    char id[37], other[37];
+    world.release = world.hold = false;
+    jobs_add(db, "waits_long", NULL, NULL, id);
+    await_wait_of(id);
+    jobs_add(db, "in_order", NULL, NULL, other);
+    jobs_await_state(pg, other, "done");
+    for (int i = 0; i < 30; i++) { /* more looks than attempts or brokers that a step may cost */
+        char *query = xasprintf("SELECT count(*) FROM effect WHERE job = '%s' AND what = 'look'", id);
+        char *wanted = xasprintf("%d", i + 2);
+        assert_null(jobs_do(db, job_wake, id));
+        jobs_await(pg, query, wanted);
+        await_wait_of(id);
+        free(query);
+        free(wanted);
+    }
+    char *query = xasprintf("SELECT attempts || ',' || losses FROM job WHERE id = '%s'", id);
+    jobs_await(pg, query, "0,0");
+    free(query);
+    job_runner_stop(runner, MOMENT_SECOND);
+    world.release = true;
+    assert_null(jobs_do(db, job_wake, id));
+    runner = start(1);
+    jobs_await_state(pg, id, "done");
+    assert_null(jobs_do(db, job_wake, id)); /* an ended one: nothing */
+    jobs_await_state(pg, id, "done");
+    job_runner_stop(runner, MOMENT_SECOND);
+}
+
+static void a_wake_while_the_step_runs_is_kept(void **state)
+{
+    (void)state;
+    struct job_runner *runner = start(1);
+    char id[37];
+    world.release = false;
+    world.hold = true;
+    jobs_add(db, "waits_long", NULL, NULL, id);
+    char *query = xasprintf("SELECT count(*) FROM effect WHERE job = '%s' AND what = 'look'", id);
+    jobs_await(pg, query, "1");
+    free(query);
+    assert_null(jobs_do(db, job_wake, id));
+    world.release = true;
+    world.hold = false;
+    jobs_await_state(pg, id, "done");
+    check_effects(id, "one, look, look, came, three");
+    job_runner_stop(runner, MOMENT_SECOND);
+}
+
+static void a_wait_is_cancelled(void **state)
+{
+    (void)state;
+    struct job_runner *runner = start(1);
+    char id[37];
+    world.release = world.hold = false;
+    jobs_add(db, "waits_long", NULL, NULL, id);
+    await_wait_of(id);
+    assert_null(jobs_do(db, job_cancel, id));
+    jobs_await_state(pg, id, "cancelled");
+    check_effects(id, "one, look, undo half, undo one, failed: cancelled: cancelled on request");
+    world.hold = true; /* and while the step that will wait still runs */
+    jobs_add(db, "waits_long", NULL, NULL, id);
+    await_waiting(1);
+    assert_null(jobs_do(db, job_cancel, id));
+    jobs_await_state(pg, id, "cancelled");
+    world.hold = false;
+    job_runner_stop(runner, MOMENT_SECOND);
+}
+
+/* Whoever brings what a job waits for may be of another scope than its unit. */
+static struct error *wake_of_nobody(struct db *in, void *context)
+{
+    return job_wake(in, context);
+}
+
+static void anybody_may_wake(void **state)
+{
+    (void)state;
+    char id[37];
+    const struct db_scope nobody = {.all = false};
+    jobs_add(db, "waits_long", NULL, NULL, id);
+    char *later = xasprintf("UPDATE job SET run_at = now() + interval '1 hour' WHERE id = '%s'", id);
+    pg_exec(pg, later);
+    free(later);
+    assert_null(db_transaction(db, &nobody, DB_READ_COMMITTED, wake_of_nobody, id));
+    char *query = xasprintf("SELECT run_at <= clock_timestamp() AND woken FROM job WHERE id = '%s'", id);
+    jobs_await(pg, query, "t");
+    free(query);
+    assert_null(jobs_do(db, job_cancel, id));
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -492,6 +618,10 @@ int main(void)
         cmocka_unit_test(a_failure_is_undone_in_reverse),
         cmocka_unit_test(a_failing_undo_parks),
         cmocka_unit_test(cancelling_undoes),
+        cmocka_unit_test(a_waiting_job_holds_nothing),
+        cmocka_unit_test(a_wake_while_the_step_runs_is_kept),
+        cmocka_unit_test(a_wait_is_cancelled),
+        cmocka_unit_test(anybody_may_wake),
         cmocka_unit_test(keys_are_unique),
         cmocka_unit_test(another_attempt_fences_off),
         cmocka_unit_test(stopping_gives_back),
