@@ -144,7 +144,8 @@ static struct error *start_server(struct daemon *daemon)
                                      .key_file = key,
                                      .auth = daemon->auth,
                                      .clock = daemon->clock,
-                                     .context = &daemon->services};
+                                     .context = &daemon->services,
+                                     .limits.exports = (unsigned)settings->exports};
     server.tables = routes_all(&tables);
     server.table_count = tables;
     TRY(server_new(&server, &daemon->server));

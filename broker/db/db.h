@@ -141,7 +141,8 @@ struct db_scope {
 };
 extern const struct db_scope db_scope_system; /* all */
 
-enum db_isolation { DB_READ_COMMITTED, DB_SERIALIZABLE };
+/* DB_SNAPSHOT is repeatable read and read only: all statements see the database as it was at the first. */
+enum db_isolation { DB_READ_COMMITTED, DB_SERIALIZABLE, DB_SNAPSHOT };
 
 /* Runs `body` between BEGIN (with the scope set) and COMMIT; rolls back when it fails. BEGIN and the scope
  * travel with the body's first statement, and a body without statements costs no trip. `scope` NULL sees
@@ -167,6 +168,20 @@ struct error *db_pipeline_begin(struct db *db) ERROR_MUST_USE;
 struct error *db_queue(struct db *db, const struct db_statement *statement, const struct db_value *values,
                        size_t count, int64_t least) ERROR_MUST_USE;
 struct error *db_pipeline_end(struct db *db) ERROR_MUST_USE;
+
+/* Rows that need not fit in memory: a cursor of the transaction, read in portions. The statement's text is
+ * DB_STREAM("SELECT …"). One at a time on a connection; other statements may run between portions. Each
+ * portion is a statement of its own to the timeouts. Outside a transaction ERR_INTERNAL. */
+#define DB_STREAM(select) "DECLARE db_stream NO SCROLL CURSOR FOR " select
+#define DB_STREAM_ROWS 1000 /* of a portion */
+struct db_stream;
+struct error *db_stream_open(struct db *db, const struct db_statement *statement,
+                             const struct db_value *values, size_t count,
+                             struct db_stream **ret_stream) ERROR_MUST_USE;
+/* The next rows, the caller's; none: the end. */
+struct error *db_stream_next(struct db_stream *stream, struct db_rows **ret_rows) ERROR_MUST_USE;
+/* Also after its transaction has ended. NULL is fine. */
+void db_stream_close(struct db_stream *stream);
 
 /* LISTEN on a channel, outside transactions, at most 8 a connection, again after a reconnection; and wait for
  * a notification on any: *ret_notified when one came before the timeout, or when some may have been missed

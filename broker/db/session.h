@@ -46,7 +46,8 @@ struct db {
 
     char *channels[DB_CHANNELS_MAX]; /* listened to, again after each reconnection */
     size_t channel_count;
-    bool reconnected; /* since the last db_wait: a notification may have been missed */
+    struct db_stream *stream; /* of this transaction, or NULL */
+    bool reconnected;         /* since the last db_wait: a notification may have been missed */
 };
 
 /* connection.c: an open connection, or the error. Inside a transaction whose BEGIN has travelled a lost
@@ -66,6 +67,9 @@ struct error *db_send_begin(struct db *db) ERROR_MUST_USE;
 struct error *db_collect(struct db *db, PGresult **ret_last) ERROR_MUST_USE;
 /* A fixed command by itself. */
 struct error *db_command(struct db *db, const char *sql, PGresult **ret_result) ERROR_MUST_USE;
+
+/* stream.c: the transaction is over. */
+void db_stream_forget(struct db *db);
 
 /* prepared.c: what this connection has prepared. */
 struct error *db_prepared_find(struct db *db, const struct db_statement *statement,

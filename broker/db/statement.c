@@ -79,9 +79,12 @@ struct error *db_send_begin(struct db *db)
     if (!db->begin_pending)
         return NULL;
     db->begin_pending = false;
-    TRY(db_send_command(db, DB_ITEM_BEGIN,
-                        db->isolation == DB_SERIALIZABLE ? "BEGIN ISOLATION LEVEL SERIALIZABLE"
-                                                         : "BEGIN ISOLATION LEVEL READ COMMITTED"));
+    static const char *const begin[] = {
+        [DB_READ_COMMITTED] = "BEGIN ISOLATION LEVEL READ COMMITTED",
+        [DB_SERIALIZABLE] = "BEGIN ISOLATION LEVEL SERIALIZABLE",
+        [DB_SNAPSHOT] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    };
+    TRY(db_send_command(db, DB_ITEM_BEGIN, begin[db->isolation]));
     const struct db_scope *scope = db->scope ? db->scope : &nothing;
     return send_prepared(
         db, DB_ITEM_SCOPE, &set_scope,

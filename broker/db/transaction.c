@@ -90,6 +90,7 @@ static struct error *attempt(struct db *db, struct error *(*body)(struct db *db,
         error = commit(db);
         unknown = error && error_code(error) == ERR_TIMEOUT;
     }
+    db_stream_forget(db);
     if (error)
         roll_back(db);
     if (unknown)

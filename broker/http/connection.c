@@ -94,12 +94,10 @@ static void flush_raw(struct connection *connection);
 static void on_read(uv_stream_t *tcp, ssize_t length, const uv_buf_t *buffer)
 {
     struct connection *connection = tcp->data;
-    if (length == 0)
-        return;
-    if (length < 0) {
+    if (length < 0)
         connection_close(connection);
+    if (length <= 0 || connection->linger_since)
         return;
-    }
     connection->tls.in = buffer->base;
     connection->tls.in_length = (size_t)length;
     enum tls_result result = take_input(connection);
@@ -171,6 +169,23 @@ static void flush_raw(struct connection *connection)
     (void)send_out(connection); /* the connection is closed right after */
 }
 
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    (void)request, (void)status; /* it only has to be on its way */
+}
+
+/* The end of what we send; what still comes is dropped. Closing with input unread would make the kernel tell
+ * the peer to forget what it has not read yet. */
+static void linger(struct connection *connection)
+{
+    connection->linger_since = moment_monotonic();
+    if (!send_out(connection) ||
+        uv_shutdown(&connection->shutdown, (uv_stream_t *)&connection->tcp, on_shutdown) != 0)
+        connection_close(connection);
+    else
+        reading(connection, true);
+}
+
 /* Gathers frames and encrypts them while the peer keeps up. */
 static bool encrypt_out(struct connection *connection)
 {
@@ -189,7 +204,7 @@ static bool encrypt_out(struct connection *connection)
 
 void connection_flush(struct connection *connection)
 {
-    if (connection->closing)
+    if (connection->closing || connection->linger_since)
         return;
     for (;;) {
         if (connection->session && !connection->writing && !encrypt_out(connection)) {
@@ -209,8 +224,12 @@ void connection_flush(struct connection *connection)
                                           !nghttp2_session_want_write(connection->session)));
     if (over) {
         tls_shutdown(&connection->tls);
-        (void)send_out(connection); /* a courtesy */
-        connection_close(connection);
+        if (connection->gentle && !connection->calm) {
+            linger(connection);
+        } else {
+            (void)send_out(connection); /* a courtesy */
+            connection_close(connection);
+        }
         return;
     }
     /* A peer that does not take its answers is not listened to either: its frames would only add more. */
@@ -221,6 +240,8 @@ void connection_flush(struct connection *connection)
 static const char *overdue(const struct connection *connection, int64_t now)
 {
     const struct server_limits *limits = &connection->loop->server->settings.limits;
+    if (connection->linger_since)
+        return now - connection->linger_since > HTTP_LINGER_US ? "linger" : NULL;
     if (!connection->session)
         return now - connection->opened > limits->handshake_us ? "handshake" : NULL;
     if (connection->stall_since && now - connection->stall_since > limits->stall_us)
@@ -245,14 +266,16 @@ void connection_tick(struct connection *connection, int64_t now)
         next = stream->next;
         stream_tick(stream, now);
     }
+    if (connection->linger_since)
+        return;
     bool idle = !connection->streams && now - connection->idle_since > limits->idle_us;
-    if (connection->session && (idle || connection->loop->draining == 2))
+    if (connection->session && (idle || connection->loop->draining == 2)) {
         (void)nghttp2_submit_goaway(connection->session, NGHTTP2_FLAG_NONE,
                                     nghttp2_session_get_last_proc_stream_id(connection->session),
                                     NGHTTP2_NO_ERROR, NULL, 0); /* fails only without memory */
-    if (connection->session && idle)
-        connection->finished = true;
-    if (connection->loop->draining == 2 && !connection->streams)
+        connection->gentle = true;
+    }
+    if (connection->session && (idle || (connection->loop->draining == 2 && !connection->streams)))
         connection->finished = true;
     connection_flush(connection);
 }

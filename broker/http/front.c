@@ -206,11 +206,15 @@ static void dispatch(struct stream *stream)
     }
     stream->call_away = true;
     connection->running++;
-    if (workers_push(server->workers, call))
+    bool streams = call->route->flags & HTTP_STREAM;
+    if (workers_push(streams ? server->exporters : server->workers, call))
         return;
     stream->call_away = false;
     connection->running--;
-    stream_problem(stream, error_new(ERR_BUSY, "all workers are busy"), 0);
+    if (streams)
+        stream_problem(stream, error_new(ERR_BUSY, "as many exports are under way as may at once"), 0);
+    else
+        stream_problem(stream, error_new(ERR_BUSY, "all workers are busy"), 0);
 }
 
 static void expect_body(struct stream *stream)
@@ -347,7 +351,9 @@ void front_deliver(struct loop *loop, struct mail *mail)
         if (stream && stream->call == call) {
             stream->call = NULL;
             stream->call_away = false;
-            if (call->response)
+            if (stream->flow)
+                ; /* the worker has written the whole answer, or cut it */
+            else if (call->response)
                 stream_answer(stream, response_ref(call->response));
             else
                 stream_problem(stream, error_new(ERR_BUSY, "the server is stopping"), 0);

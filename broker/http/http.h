@@ -18,6 +18,7 @@
 
 #include "broker/auth/principal.h"
 #include "broker/base/arena.h"
+#include "broker/base/buf.h"
 #include "broker/base/error.h"
 #include "broker/base/json.h"
 #include "broker/base/moment.h"
@@ -47,16 +48,31 @@ const char *http_header(const struct http_call *call, const char *name);
 struct error *http_read_body(struct http_call *call, const struct json_spec *spec,
                              void *ret_value) ERROR_MUST_USE;
 
+/* A body that is too large to be a value: made piece by piece, at constant memory, inside the call's
+ * transaction, which is one read-only snapshot. Only for GET routes marked HTTP_STREAM; they run on threads
+ * of their own, few at once (limits.h), so that no other call waits behind them. The first member of a struct
+ * of the handler's own. */
+struct http_source {
+    /* Appends the next piece, of some ten thousand bytes for preference and at most HTTP_PIECE_MAX, or
+     * nothing yet; *ret_end (false before) when that was the last. An error before the first byte is answered
+     * as any other; later it resets the stream, so that nobody takes a part for the whole. Called no more
+     * after the end, an error, or when the caller has gone, which is looked at between calls. */
+    struct error *(*next)(struct http_source *source, struct buf *piece, bool *ret_end);
+    void (*done)(struct http_source *source); /* once, however it ends; NULL: nothing to do */
+};
+
 struct http_answer {
     int status;           /* 200, 201, 202, 204… */
     json_t *body;         /* owned by the answer from now on; NULL: none */
     const char *location; /* arena; NULL: none */
     const char *etag; /* strong, without quotes, arena; the server adds quotes and answers If-None-Match */
     int retry_after;  /* seconds; 0: none */
-    const char *content_type; /* with `bytes`, instead of body */
+    const char *content_type; /* with `bytes` or `source`, instead of body */
     const void *bytes;        /* arena or static */
     size_t length;
-    const char *audit_unit; /* for the audit row: whose thing it was; NULL: none */
+    struct http_source *source; /* arena; its `done` is called whatever becomes of the answer */
+    const char *file_name;      /* arena; for a caller that saves the answer; NULL: not meant to be saved */
+    const char *audit_unit;     /* for the audit row: whose thing it was; NULL: none */
     const char *audit_subject;
 };
 
@@ -85,6 +101,7 @@ enum http_flag {
     HTTP_CONDITIONAL = 1u << 2, /* If-Match required: PATCH and DELETE of versioned things */
     HTTP_NO_BODY = 1u << 3,     /* a body is refused: a custom verb without arguments */
     HTTP_NO_DB = 1u << 4,       /* runs without a transaction */
+    HTTP_STREAM = 1u << 5,      /* GET that may answer with a source; in a read-only snapshot */
 };
 
 struct http_route {

@@ -27,7 +27,8 @@ struct server {
     struct router *router;
     struct documents *documents;
     struct workers *workers;
-    struct feed *feed; /* NULL without a database */
+    struct workers *exporters; /* of HTTP_STREAM routes; NULL without such */
+    struct feed *feed;         /* NULL without a database */
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
     pthread_mutex_t tls_lock;
@@ -39,6 +40,9 @@ struct server {
     size_t bodies;        /* atomic: bytes of request bodies held */
     unsigned events;      /* atomic: event streams open */
     uint64_t denials;     /* atomic: denial.c's count */
+    pthread_mutex_t flow_lock;
+    struct flow *flows; /* that workers write to, under the lock */
+    bool flows_over;    /* under the lock: the server stops */
 };
 
 /* A message to a loop's thread. */
@@ -87,17 +91,19 @@ struct connection {
     uint64_t id; /* slot and generation */
     uv_tcp_t tcp;
     uv_write_t write;
+    uv_shutdown_t shutdown;
     char *writing; /* handed to libuv */
     size_t writing_length;
     struct tls tls;
     nghttp2_session *session; /* NULL during the handshake */
     struct connection *dirty_next;
     bool dirty, closing, reading, finished;
-    bool calm; /* to be closed with ENHANCE_YOUR_CALM */
+    bool calm;   /* to be closed with ENHANCE_YOUR_CALM */
+    bool gentle; /* finished by us, not for the peer's fault: it shall get all that was sent */
     struct stream *streams;
     unsigned stream_count, running; /* running: calls of this connection that workers hold */
     size_t bodies, answers;         /* bytes held */
-    int64_t opened, idle_since, header_since, stall_since; /* monotonic; 0: not so */
+    int64_t opened, idle_since, header_since, stall_since, linger_since; /* monotonic; 0: not so */
     int64_t flood_left, flood_at;
     size_t frame_left; /* of the frame being read; the next two: its header so far */
     unsigned char frame_header[9];
@@ -126,6 +132,7 @@ enum known {
 };
 
 struct event_sink;
+struct flow;
 
 struct stream {
     struct stream *next, *previous;
@@ -143,6 +150,7 @@ struct stream {
     struct response *response;
     size_t sent, counted; /* of the response; bytes counted in connection->answers */
     struct event_sink *sink;
+    struct flow *flow;
     int64_t began, body_until; /* monotonic; 0: no body expected */
     char date[30];
     char request_id[HTTP_REQUEST_ID_MAX + 1];
@@ -173,6 +181,8 @@ struct http_internal {
     struct buf body;
     size_t counted;            /* of body, in server->bodies and connection->bodies */
     struct response *response; /* the result */
+    struct flow *flow;         /* or this, once it is being streamed */
+    bool flow_whole;           /* its body came to its end */
 };
 
 static inline const char *stream_header(const struct stream *stream, enum known which)
@@ -229,9 +239,11 @@ void front_end(struct stream *stream); /* the request is whole */
 /* call.c */
 void call_free(struct http_internal *call);
 
-/* worker.c */
-struct error *workers_start(struct server *server, struct workers **ret_workers) ERROR_MUST_USE;
-/* False: the queue is full, the call is still the caller's. */
+/* worker.c. `waiting`: calls that may wait for a worker; `each`: calls of one principal that may wait or run
+ * at once, 0: any number. */
+struct error *workers_start(struct server *server, unsigned count, unsigned waiting, unsigned each,
+                            struct workers **ret_workers) ERROR_MUST_USE;
+/* False: there is no room, the call is still the caller's. */
 bool workers_push(struct workers *workers, struct http_internal *call);
 /* Lets queued and running calls end until the deadline, then abandons what is queued. */
 void workers_stop(struct workers *workers, int64_t deadline_us);

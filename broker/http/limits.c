@@ -30,4 +30,7 @@ void server_limits_fill(struct server_limits *limits)
     DEFAULT(event_heartbeat_us, 15 * MOMENT_SECOND);
     DEFAULT(event_poll_us, 100 * 1000);
     DEFAULT(event_keep_us, 7 * MOMENT_DAY);
+    DEFAULT(exports, 4);
+    DEFAULT(exports_principal, 2);
+    DEFAULT(export_us, MOMENT_HOUR);
 }

@@ -44,8 +44,13 @@
 #define HTTP_OUTPUT_HIGH                                                              \
     262144 /* bytes encrypted and not yet taken by the kernel: reading stops above it \
             */
+#define HTTP_LINGER_US (2 * MOMENT_SECOND) /* for the peer to close too, so that it loses nothing */
 #define HTTP_STREAM_WINDOW 131072
 #define HTTP_CONNECTION_WINDOW 1048576
+/* Of a streamed answer (http_source): bytes made and not yet taken by the connection, and the largest piece.
+ */
+#define HTTP_FLOW_WINDOW ((size_t)256 * 1024)
+#define HTTP_PIECE_MAX ((size_t)1024 * 1024)
 
 struct server_limits {
     unsigned connections;         /* 4096, of the whole server: further ones are closed at once */
@@ -70,6 +75,10 @@ struct server_limits {
     int64_t event_heartbeat_us;   /* 15 s between comments on a quiet event stream */
     int64_t event_poll_us;        /* 100 ms between looks at the outbox while somebody listens */
     int64_t event_keep_us;        /* 7 days that events are kept */
+    unsigned exports; /* 4 streamed answers at once, of the server, each with a thread and a database
+                         connection of its own: 503 */
+    unsigned exports_principal; /* 2 of them of one principal: 503 */
+    int64_t export_us;          /* 1 h from headers to the last byte of a streamed answer: reset */
 };
 
 /* Defaults in the place of zeros. */

@@ -63,11 +63,26 @@ void response_body(struct response *response, const char *content_type, const vo
         memcpy(copy, bytes, length);
         response->bytes = copy;
     }
+    response_field(response, "content-length", arena_printf(response->arena, "%zu", length));
+    response_streamed(response, content_type);
+}
+
+void response_streamed(struct response *response, const char *content_type)
+{
     response->type = arena_strdup(response->arena, content_type);
     response_field(response, "content-type", response->type);
-    response_field(response, "content-length", arena_printf(response->arena, "%zu", length));
     bool page = strncmp(content_type, "text/html", 9) == 0;
     response_field(response, "content-security-policy", page ? POLICY_PAGE : POLICY_DATA);
+}
+
+void response_file_name(struct response *response, const char *name)
+{
+    char *clean = arena_strdup(response->arena, name);
+    for (char *c = clean; *c; c++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *c))
+            *c = '_';
+    response_field(response, "content-disposition",
+                   arena_printf(response->arena, "attachment; filename=\"%s\"", clean));
 }
 
 void response_etag(struct response *response, const char *etag)

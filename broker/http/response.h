@@ -33,6 +33,10 @@ void response_field(struct response *response, const char *name, const char *val
  * copied. */
 void response_body(struct response *response, const char *content_type, const void *bytes, size_t length,
                    bool owned);
+/* Content type alone: the bytes and their number are still to come. */
+void response_streamed(struct response *response, const char *content_type);
+/* To be saved under this name; characters that a header or a file system may mind become "_". */
+void response_file_name(struct response *response, const char *name);
 /* Strong; `etag` without quotes. */
 void response_etag(struct response *response, const char *etag);
 /* 304 for `whole`: the same validators, no body. */

@@ -114,6 +114,8 @@ static struct error *route_check(const struct http_route *route)
     bool writes = strcmp(route->method, "GET") != 0;
     if (!route->permission && !(route->flags & HTTP_PUBLIC))
         return error_new(ERR_INVALID, "it names no permission and is not public");
+    if (writes && (route->flags & HTTP_STREAM))
+        return error_new(ERR_INVALID, "only GET may stream its answer: %s %s", route->method, route->pattern);
     if (writes && (route->flags & HTTP_NO_DB))
         return error_new(ERR_INVALID, "a write needs the database");
     if ((route->flags & HTTP_KEYED) && strcmp(route->method, "POST") != 0)

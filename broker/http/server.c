@@ -8,6 +8,7 @@
 
 #include "broker/base/log.h"
 #include "broker/http/event_stream.h"
+#include "broker/http/flow.h"
 #include "broker/http/inside.h"
 #include "broker/http/openapi.h"
 
@@ -42,6 +43,7 @@ struct error *server_new(const struct server_settings *settings, struct server *
     server->tls = tls;
     server->documents = documents_new();
     pthread_mutex_init(&server->tls_lock, NULL);
+    pthread_mutex_init(&server->flow_lock, NULL);
     session_callbacks(server);
     static const char alive[] = "{\"status\":\"alive\"}";
     error = server_document(server, "/healthz", NULL, "application/json", alive, sizeof alive - 1);
@@ -131,10 +133,29 @@ static struct error *open_loops(struct server *server)
     return NULL;
 }
 
+static bool any_streams(const struct server_settings *settings)
+{
+    for (size_t i = 0; i < settings->table_count; i++)
+        for (size_t j = 0; j < settings->tables[i]->count; j++)
+            if (settings->tables[i]->routes[j].flags & HTTP_STREAM)
+                return true;
+    return false;
+}
+
+static struct error *start_workers(struct server *server)
+{
+    const struct server_limits *limits = &server->settings.limits;
+    server->flows_over = false;
+    TRY(workers_start(server, server->settings.workers, limits->queue, 0, &server->workers));
+    if (any_streams(&server->settings))
+        TRY(workers_start(server, limits->exports, 0, limits->exports_principal, &server->exporters));
+    return NULL;
+}
+
 static struct error *start_all(struct server *server)
 {
     TRY(open_loops(server));
-    TRY(workers_start(server, &server->workers));
+    TRY(start_workers(server));
     if (server->settings.conninfo)
         TRY(feed_start(server, &server->feed));
     for (unsigned i = 0; i < server->loop_count; i++)
@@ -153,9 +174,13 @@ static bool stop_all(struct server *server, int64_t deadline_us)
         loop_join(&server->loops[i]);
         whole = whole && !server->loops[i].was_cut;
     }
+    flows_cut(server); /* the loops are gone: nobody takes anything */
     int64_t left = until - moment_monotonic();
     workers_stop(server->workers, left > 0 ? left : 0);
     server->workers = NULL;
+    left = until - moment_monotonic();
+    workers_stop(server->exporters, left > 0 ? left : 0);
+    server->exporters = NULL;
     feed_stop(server->feed);
     for (unsigned i = 0; i < server->loop_count; i++) {
         loop_join(&server->loops[i]); /* for the mail of the workers */
@@ -199,5 +224,6 @@ void server_free(struct server *server)
     nghttp2_session_callbacks_del(server->callbacks);
     nghttp2_option_del(server->option);
     pthread_mutex_destroy(&server->tls_lock);
+    pthread_mutex_destroy(&server->flow_lock);
     free(server);
 }

@@ -5,6 +5,7 @@
 
 #include "broker/base/log.h"
 #include "broker/http/event_stream.h"
+#include "broker/http/flow.h"
 #include "broker/http/inside.h"
 #include "broker/http/problem.h"
 
@@ -33,6 +34,7 @@ struct stream *stream_new(struct connection *connection, int32_t id)
     stream->response = NULL;
     stream->sent = stream->counted = stream->dropped = 0;
     stream->sink = NULL;
+    stream->flow = NULL;
     stream->began = connection->header_since;
     stream->body_until = 0;
     stream->request_id[0] = '\0';
@@ -78,6 +80,7 @@ void stream_free(struct stream *stream)
     else
         drop_call(stream);
     event_sink_close(stream->sink);
+    flow_close(stream->flow);
     connection->answers -= stream->counted;
     response_unref(stream->response);
     if (stream->previous)
@@ -154,6 +157,8 @@ static ssize_t provide(nghttp2_session *session, int32_t id, uint8_t *bytes, siz
     struct stream *stream = source->ptr;
     if (stream->sink)
         return event_sink_read(stream->sink, bytes, most, flags);
+    if (stream->flow)
+        return flow_read(stream->flow, bytes, most, flags);
     size_t left = stream->response->length - stream->sent;
     size_t length = left < most ? left : most;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY | (length == left ? (uint32_t)NGHTTP2_DATA_FLAG_EOF : 0);
@@ -205,9 +210,9 @@ void stream_answer(struct stream *stream, struct response *response)
     fields[count++] = extra("date", 4, stream->date, 29, 0);
     fields[count++] =
         extra("x-request-id", 12, stream->request_id, strlen(stream->request_id), NGHTTP2_NV_FLAG_NO_INDEX);
-    bool body = (response->length || stream->sink) && !stream->head_only;
+    bool body = (response->length || stream->sink || stream->flow) && !stream->head_only;
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = provide};
-    if (body && !stream->sink) {
+    if (body && !stream->sink && !stream->flow) {
         stream->counted = response->length;
         connection->answers += stream->counted;
     }
@@ -223,6 +228,23 @@ void stream_problem(struct stream *stream, struct error *error, int status)
 {
     stream_answer(stream, problem_response(error, status, stream->request_id));
     error_free(error);
+}
+
+/* Resets an answer that is being sent. */
+static void cut(struct stream *stream)
+{
+    (void)nghttp2_submit_rst_stream(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id,
+                                    NGHTTP2_CANCEL); /* fails only without memory */
+    if (stream->flow)
+        flow_cut(stream->flow);
+    connection_touch(stream->connection);
+}
+
+/* From headers to the last byte. */
+static int64_t time_of(const struct stream *stream, const struct server_limits *limits)
+{
+    bool waits = !stream->answered && stream->call_away && (stream->call->route->flags & HTTP_STREAM);
+    return stream->flow || waits ? limits->export_us : limits->request_us;
 }
 
 void stream_tick(struct stream *stream, int64_t now)
@@ -243,14 +265,19 @@ void stream_tick(struct stream *stream, int64_t now)
         stream_problem(stream, error_new(ERR_TIMEOUT, "the body did not arrive in time"), 408);
         return;
     }
-    if (now - stream->began <= limits->request_us)
+    if (stream->flow && flow_was_cut(stream->flow))
+        return;
+    bool late = now - stream->began > time_of(stream, limits);
+    if (!late && !(stream->flow && flow_stalled(stream->flow, now, limits->stall_us)))
         return;
     if (!stream->answered) {
         stream_problem(stream, error_new(ERR_TIMEOUT, "no answer in time"), 0);
         stream->began = now; /* so much again to take the answer */
+        connection_touch(stream->connection);
     } else {
-        (void)nghttp2_submit_rst_stream(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id,
-                                        NGHTTP2_CANCEL); /* fails only without memory */
+        if (stream->flow)
+            log_info("http.stream.cut", LOG_TEXT("request", stream->request_id),
+                     LOG_TEXT("deadline", late ? "export" : "stall"));
+        cut(stream);
     }
-    connection_touch(stream->connection);
 }

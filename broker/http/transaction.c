@@ -9,6 +9,7 @@
 #include "broker/http/call.h"
 #include "broker/http/denial.h"
 #include "broker/http/event_stream.h"
+#include "broker/http/flow.h"
 #include "broker/http/idempotency.h"
 #include "broker/http/problem.h"
 
@@ -33,10 +34,20 @@ static struct error *parse_body(struct run *run)
     return error_wrap(error, "the body is not JSON");
 }
 
+static void drop_answer(struct run *run)
+{
+    struct http_source *source = run->answer.source;
+    if (source && source->done)
+        source->done(source);
+    run->answer.source = NULL;
+    json_decref(run->answer.body);
+    run->answer.body = NULL;
+}
+
 static void see(struct run *run, struct db *db)
 {
     struct http_internal *call = run->call;
-    json_decref(run->answer.body);
+    drop_answer(run);
     run->answer = (struct http_answer){.status = 200};
     run->seen = (struct http_call){
         .arena = call->arena,
@@ -70,15 +81,56 @@ static struct error *finish(struct run *run)
         arena_defer(arena, free, text);
         run->final.body = text;
         run->final.content_type = answer->content_type ? answer->content_type : "application/json";
-    } else if (answer->bytes) {
+    } else if (answer->bytes || answer->source) {
         run->final.content_type = answer->content_type ? answer->content_type : "application/octet-stream";
     }
+    if (answer->source && !(run->call->route->flags & HTTP_STREAM))
+        return error_new(ERR_INTERNAL, "%s answers with a source and is not marked",
+                         run->call->route->pattern);
     const char *accept = call_header(run->call, "accept");
     if (run->final.content_type && !accept_allows(accept, run->final.content_type)) {
         run->status = 406;
         return error_new(ERR_INVALID, "it can be had as %s only", run->final.content_type);
     }
     return NULL;
+}
+
+/* The caller has this version already (GET only). */
+static bool unchanged(const struct run *run, const struct response *response)
+{
+    const char *etags = call_header(run->call, "if-none-match");
+    return etags && response->etag && response->status == 200 &&
+           strcmp(run->call->route->method, "GET") == 0 && etag_listed(etags, response->etag, true);
+}
+
+static struct response *respond(struct run *run)
+{
+    const struct kept_answer *final = &run->final;
+    struct response *response = response_new(final->status);
+    if (final->etag)
+        response_etag(response, final->etag);
+    response_field(response, "cache-control", final->etag ? "private, no-cache" : "no-store");
+    response_field(response, "location", final->location);
+    if (final->retry_after)
+        response_field(response, "retry-after", arena_printf(response->arena, "%d", final->retry_after));
+    if (run->replayed)
+        response_field(response, "idempotency-replayed", "true");
+    if (unchanged(run, response)) {
+        struct response *short_one = response_not_modified(response);
+        response_unref(response);
+        return short_one;
+    }
+    if (final->body)
+        response_body(response, final->content_type, final->body, strlen(final->body), false);
+    else if (run->answer.bytes && !run->replayed)
+        response_body(response, final->content_type, run->answer.bytes, run->answer.length, false);
+    else if (run->answer.source)
+        response_streamed(response, final->content_type);
+    else if (final->status != 204)
+        response_field(response, "content-length", "0");
+    if (run->answer.file_name)
+        response_file_name(response, run->answer.file_name);
+    return response;
 }
 
 static struct error *run_handler(struct run *run, struct db *db)
@@ -91,6 +143,46 @@ static struct error *run_handler(struct run *run, struct db *db)
 static struct error *read_body(struct db *db, void *context)
 {
     return run_handler(context, db);
+}
+
+/* Whether somebody still waits for the answer. */
+static bool wanted(const struct run *run)
+{
+    const struct http_internal *call = run->call;
+    return call->flow ? !flow_was_cut(call->flow) : !__atomic_load_n(&call->abandoned, __ATOMIC_RELAXED);
+}
+
+/* All of the source, to the stream. The head goes with the first piece, so that an error before it is told.
+ */
+static struct error *pull(struct run *run)
+{
+    struct http_internal *call = run->call;
+    struct http_source *source = run->answer.source;
+    struct buf piece BUF_AUTO = BUF_INIT(HTTP_PIECE_MAX);
+    for (bool end = false; !end && wanted(run);) {
+        buf_clear(&piece);
+        TRY(source->next(source, &piece, &end));
+        if (buf_overflowed(&piece))
+            return error_new(ERR_INTERNAL, "%s: a piece beyond %zu bytes", call->route->pattern,
+                             HTTP_PIECE_MAX);
+        if (!call->flow && (piece.length || end)) {
+            call->flow = flow_new(call);
+            flow_start(call->flow, respond(run));
+        }
+        if (piece.length && !flow_write(call->flow, piece.data, piece.length))
+            return NULL;
+        call->flow_whole = end;
+    }
+    return NULL;
+}
+
+static struct error *stream_body(struct db *db, void *context)
+{
+    struct run *run = context;
+    if (run->call->flow)
+        return error_new(ERR_UNAVAILABLE, "what was being sent cannot be begun again");
+    TRY(run_handler(run, db));
+    return run->answer.source && strcmp(run->call->method, "HEAD") != 0 ? pull(run) : NULL;
 }
 
 static struct error *record(struct run *run, struct db *db)
@@ -138,8 +230,11 @@ static struct error *run_in(struct run *run, struct db *db)
     static const struct db_scope nobody = {0};
     const struct db_scope *scope = call->principal ? principal_scope(call->principal) : &nobody;
     TRY(parse_body(run));
+    bool streams = call->route->flags & HTTP_STREAM;
     if ((call->route->flags & HTTP_NO_DB) || !db)
-        return run_handler(run, NULL);
+        return streams ? stream_body(NULL, run) : run_handler(run, NULL);
+    if (streams)
+        return db_transaction(db, scope, DB_SNAPSHOT, stream_body, run);
     if (strcmp(call->route->method, "GET") == 0)
         return db_transaction(db, scope, DB_READ_COMMITTED, read_body, run);
     TRY(db_transaction(db, scope, call->server->settings.isolation, write_body, run));
@@ -147,45 +242,26 @@ static struct error *run_in(struct run *run, struct db *db)
     return NULL;
 }
 
-/* The caller has this version already (GET only). */
-static bool unchanged(const struct run *run, const struct response *response)
+static void end_flow(struct run *run, const struct error *error, int64_t began)
 {
-    const char *etags = call_header(run->call, "if-none-match");
-    return etags && response->etag && response->status == 200 &&
-           strcmp(run->call->route->method, "GET") == 0 && etag_listed(etags, response->etag, true);
-}
-
-static struct response *respond(struct run *run)
-{
-    const struct kept_answer *final = &run->final;
-    struct response *response = response_new(final->status);
-    if (final->etag)
-        response_etag(response, final->etag);
-    response_field(response, "cache-control", final->etag ? "private, no-cache" : "no-store");
-    response_field(response, "location", final->location);
-    if (final->retry_after)
-        response_field(response, "retry-after", arena_printf(response->arena, "%d", final->retry_after));
-    if (run->replayed)
-        response_field(response, "idempotency-replayed", "true");
-    if (unchanged(run, response)) {
-        struct response *short_one = response_not_modified(response);
-        response_unref(response);
-        return short_one;
-    }
-    if (final->body)
-        response_body(response, final->content_type, final->body, strlen(final->body), false);
-    else if (run->answer.bytes && !run->replayed)
-        response_body(response, final->content_type, run->answer.bytes, run->answer.length, false);
-    else if (final->status != 204)
-        response_field(response, "content-length", "0");
-    return response;
+    struct http_internal *call = run->call;
+    call->flow_whole = call->flow_whole && !error;
+    const char *end = call->flow_whole ? "whole" : error ? "failed" : "cut";
+    if (error)
+        log_error("http.stream.failed", LOG_TEXT("request", call->request_id), LOG_CAUSE(error));
+    log_info("http.stream", LOG_TEXT("request", call->request_id), LOG_TEXT("path", call->path),
+             LOG_TEXT("end", end), LOG_INT("bytes", (int64_t)flow_bytes(call->flow)),
+             LOG_INT("us", moment_monotonic() - began));
 }
 
 void call_run(struct http_internal *call, struct db *db)
 {
     struct run run = {.call = call};
+    int64_t began = moment_monotonic();
     struct error *error = run_in(&run, db);
-    if (!error) {
+    if (call->flow) {
+        end_flow(&run, error, began);
+    } else if (!error) {
         call->response = respond(&run);
     } else {
         int status = run.status ? run.status : problem_status(error);
@@ -197,5 +273,5 @@ void call_run(struct http_internal *call, struct db *db)
         }
     }
     error_free(error);
-    json_decref(run.answer.body);
+    drop_answer(&run);
 }

@@ -6,12 +6,14 @@
 
 #include "broker/base/log.h"
 #include "broker/http/denial.h"
+#include "broker/http/flow.h"
 #include "broker/http/front.h"
 
 struct worker {
     struct workers *pool;
     pthread_t thread;
     struct db *db;
+    const struct http_internal *call; /* under the pool's lock: being run */
 };
 
 struct workers {
@@ -19,7 +21,7 @@ struct workers {
     pthread_mutex_t lock;
     pthread_cond_t more, idle;
     struct http_internal *first, **last;
-    unsigned queued, most, busy;
+    unsigned queued, most, each, busy;
     bool stopping;
     struct worker *workers;
     unsigned count;
@@ -55,16 +57,45 @@ static void *work(void *argument)
             break;
         struct http_internal *call = take(pool);
         pool->busy++;
+        worker->call = call;
         pthread_mutex_unlock(&pool->lock);
         run_call(worker, call);
-        loop_post(call->loop, &call->mail);
         pthread_mutex_lock(&pool->lock);
+        worker->call = NULL;
         pool->busy--;
         if (!pool->busy && !pool->first)
             pthread_cond_broadcast(&pool->idle);
+        pthread_mutex_unlock(&pool->lock);
+        /* After its place is free: who has heard the end may call again at once. */
+        if (call->flow)
+            flow_finish(call->flow, call->flow_whole);
+        loop_post(call->loop, &call->mail);
+        pthread_mutex_lock(&pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
+}
+
+static bool same_caller(const struct http_internal *a, const struct http_internal *b)
+{
+    return a && a->principal && b->principal &&
+           strcmp(principal_id(a->principal), principal_id(b->principal)) == 0;
+}
+
+/* With the lock held. */
+static bool has_room(const struct workers *pool, const struct http_internal *call)
+{
+    unsigned idle = pool->count - pool->busy;
+    if (pool->stopping || pool->queued >= pool->most + idle)
+        return false;
+    if (!pool->each)
+        return true;
+    unsigned same = 0;
+    for (const struct http_internal *other = pool->first; other; other = other->next)
+        same += same_caller(other, call);
+    for (unsigned i = 0; i < pool->count; i++)
+        same += same_caller(pool->workers[i].call, call);
+    return same < pool->each;
 }
 
 bool workers_push(struct workers *pool, struct http_internal *call)
@@ -72,7 +103,7 @@ bool workers_push(struct workers *pool, struct http_internal *call)
     call->mail.deliver = front_deliver;
     call->next = NULL;
     pthread_mutex_lock(&pool->lock);
-    bool room = pool->queued < pool->most && !pool->stopping;
+    bool room = has_room(pool, call);
     if (room) {
         *pool->last = call;
         pool->last = &call->next;
@@ -83,13 +114,15 @@ bool workers_push(struct workers *pool, struct http_internal *call)
     return room;
 }
 
-struct error *workers_start(struct server *server, struct workers **ret_workers)
+struct error *workers_start(struct server *server, unsigned count, unsigned waiting, unsigned each,
+                            struct workers **ret_workers)
 {
     const struct server_settings *settings = &server->settings;
     struct workers *pool = xcalloc(1, sizeof *pool);
     pool->server = server;
     pool->last = &pool->first;
-    pool->most = settings->limits.queue;
+    pool->most = waiting;
+    pool->each = each;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
@@ -97,9 +130,9 @@ struct error *workers_start(struct server *server, struct workers **ret_workers)
     pthread_cond_init(&pool->more, NULL);
     pthread_cond_init(&pool->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    pool->workers = xcalloc(settings->workers, sizeof *pool->workers);
+    pool->workers = xcalloc(count, sizeof *pool->workers);
     struct error *error = NULL;
-    for (unsigned i = 0; i < settings->workers && !error; i++) {
+    for (unsigned i = 0; i < count && !error; i++) {
         struct worker *worker = &pool->workers[i];
         worker->pool = pool;
         if (settings->conninfo)

@@ -2,6 +2,7 @@
 #include "tests/support/h2.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -30,7 +31,7 @@ struct h2_client {
     nghttp2_session *session;
     struct h2_reply replies[STREAMS_MAX]; /* by id / 2 */
     struct sending sending[STREAMS_MAX];
-    bool closed;
+    bool closed, discard;
     int64_t goaway;
 };
 
@@ -84,11 +85,25 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+uint64_t h2_sum(uint64_t sum, const void *bytes, size_t length)
+{
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < length; i++)
+        sum = (sum ^ at[i]) * UINT64_C(1099511628211);
+    return sum;
+}
+
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *bytes,
                    size_t length, void *context)
 {
     (void)session, (void)flags;
-    struct h2_reply *reply = reply_of(context, stream);
+    struct h2_client *client = context;
+    struct h2_reply *reply = reply_of(client, stream);
+    reply->sum = h2_sum(reply->length ? reply->sum : H2_SUM, bytes, length);
+    if (client->discard && reply->status == 200) {
+        reply->length += length;
+        return 0;
+    }
     add(&reply->body, &reply->length, bytes, length);
     return 0;
 }
@@ -156,6 +171,8 @@ static int dial(int port)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address))
         die("could not connect");
+    int on = 1; /* a small WINDOW_UPDATE must not wait for an acknowledgement */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     struct timeval limit = {.tv_sec = DEADLINE_MS / 1000};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -170,6 +187,7 @@ struct h2_client *h2_open(int port, const struct h2_options *options)
     if (!client)
         die("out of memory");
     client->goaway = -1;
+    client->discard = options->discard;
     signal(SIGPIPE, SIG_IGN); /* the server may close while the client writes */
     client->fd = dial(port);
     client->context = context_new(options);
@@ -380,6 +398,21 @@ void h2_poll(struct h2_client *client, int ms)
 {
     while (pump(client, ms))
         ;
+}
+
+bool h2_poll_once(struct h2_client *client, int ms)
+{
+    return pump(client, ms);
+}
+
+void h2_open_window(struct h2_client *client)
+{
+    for (int32_t i = 0; i < STREAMS_MAX; i++)
+        if (client->replies[i].length && !client->replies[i].done)
+            (void)nghttp2_session_set_local_window_size(client->session, NGHTTP2_FLAG_NONE, 2 * i + 1,
+                                                        INT32_MAX);
+    (void)nghttp2_session_set_local_window_size(client->session, NGHTTP2_FLAG_NONE, 0, INT32_MAX);
+    flush(client);
 }
 
 int64_t h2_goaway(const struct h2_client *client)

@@ -15,6 +15,7 @@ struct h2_options {
     bool no_alpn;
     int32_t window;        /* initial window of streams; 0: the protocol's default */
     bool no_window_update; /* answers are received but their window is not opened again */
+    bool discard;          /* bodies of 200s are counted and summed, not kept */
 };
 
 /* NULL when the handshake fails (the reason is h2_alert's). */
@@ -40,10 +41,15 @@ struct h2_reply {
     int status; /* 0: no answer (reset or connection closed) */
     char *body; /* ended by NUL */
     size_t length;
+    uint64_t sum; /* h2_sum of the body */
     bool done, reset;
     uint32_t reset_code;
     char *headers; /* "name: value\n" lines */
 };
+
+/* FNV-1a, 64 bits: goes on from `sum`, which begins as H2_SUM. */
+#define H2_SUM UINT64_C(14695981039346656037)
+uint64_t h2_sum(uint64_t sum, const void *bytes, size_t length);
 
 /* Waits until the stream is over, for at most 20 s. Owned by the client. */
 const struct h2_reply *h2_wait(struct h2_client *client, int32_t stream);
@@ -65,6 +71,10 @@ bool h2_raw(struct h2_client *client, const void *bytes, size_t length);
 bool h2_until_closed(struct h2_client *client, int ms);
 /* Reads whatever is there now. */
 void h2_poll(struct h2_client *client, int ms);
+/* Reads once; false when nothing came in `ms` or the server has closed. */
+bool h2_poll_once(struct h2_client *client, int ms);
+/* Ends no_window_update: what was received opens the windows again, from now on by itself. */
+void h2_open_window(struct h2_client *client);
 /* Error code of the last GOAWAY; -1: none. */
 int64_t h2_goaway(const struct h2_client *client);
 int h2_fd(const struct h2_client *client);
