@@ -76,7 +76,34 @@ static int give_credentials(virConnectCredentialPtr credentials, unsigned count,
     return 0;
 }
 
-/* libvirt reads certificates from a folder named in the URL alone, and can be told there not to verify. */
+static bool starts_with_one(const char *text, const char *const *words)
+{
+    for (size_t i = 0; words[i]; i++)
+        if (!strncmp(text, words[i], strlen(words[i])))
+            return true;
+    return false;
+}
+
+/* What may be said in a URL, for libvirt does much more than connect when told so there: it runs a local
+ * program (command=, the transport ext), goes unencrypted or unverified, or opens another URL (name=). It
+ * takes names in any case and unescapes them, so what is not one of these, spelled so, is refused. */
+static struct error *check_url(const char *url)
+{
+    static const char *const transports[] = {
+        "qemu:", "qemu+unix:", "qemu+tls:", "qemu+ssh:", "qemu+libssh:", "qemu+libssh2:", NULL};
+    static const char *const parameters[] = {
+        "socket=", "mode=", "pkipath=", "keyfile=", "known_hosts=", "sshauth=", "no_tty=", NULL};
+    if (!starts_with_one(url, transports))
+        return error_new(ERR_DENIED, "a KVM endpoint is reached over unix, tls, ssh, libssh or libssh2");
+    const char *query = strchr(url, '?');
+    for (const char *at = query; at; at = strpbrk(at + 1, "&;"))
+        if (!starts_with_one(at + 1, parameters))
+            return error_new(ERR_DENIED, "a KVM endpoint's URL takes the parameters socket, mode, pkipath, "
+                                         "keyfile, known_hosts, sshauth and no_tty alone");
+    return NULL;
+}
+
+/* libvirt reads certificates from a folder named in the URL alone. */
 static struct error *check_endpoint(const struct driver_endpoint *endpoint)
 {
     if (strncmp(endpoint->url, "qemu", 4) != 0 || (endpoint->url[4] != ':' && endpoint->url[4] != '+'))
@@ -85,11 +112,7 @@ static struct error *check_endpoint(const struct driver_endpoint *endpoint)
         return error_new(ERR_UNSUPPORTED,
                          "libvirt takes its certificates from the folder that pkipath= in the URL "
                          "names; it knows no CA file or fingerprint");
-    if (strstr(endpoint->url, "no_verify=") || strstr(endpoint->url, "command="))
-        return error_new(ERR_DENIED, "no_verify= and command= are not allowed in a KVM endpoint's URL");
-    if (strstr(endpoint->url, "qemu+tcp:"))
-        return error_new(ERR_DENIED, "qemu+tcp is not encrypted: use qemu+tls or qemu+ssh");
-    return NULL;
+    return check_url(endpoint->url);
 }
 
 static struct error *connect_to(const struct driver_endpoint *endpoint, virConnectPtr *ret_connection)

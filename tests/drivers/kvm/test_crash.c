@@ -224,6 +224,14 @@ static void test_bad_endpoints(void **state)
         {"qemu+tcp://127.0.0.1:9/system", ERR_DENIED},
         {"qemu+tls://127.0.0.1:9/system?pkipath=/nonexistent", ERR_DENIED},
         {"qemu+ssh://127.0.0.1/system?command=/bin/true", ERR_DENIED},
+        /* libvirt takes names and transports in any case, and unescapes names */
+        {"qemu+ssh://127.0.0.1/system?COMMAND=/bin/true", ERR_DENIED},
+        {"qemu+ssh://127.0.0.1/system?comm%61nd=/bin/true", ERR_DENIED},
+        {"qemu+ssh://127.0.0.1/system?mode=direct;command=/bin/true", ERR_DENIED},
+        {"qemu+ssh://127.0.0.1/system?known_hosts_verify=ignore", ERR_DENIED},
+        {"qemu+TCP://127.0.0.1:9/system", ERR_DENIED},
+        {"qemu+ext:///system", ERR_DENIED},
+        {"qemu+unix:///system?name=test:///default&socket=/nonexistent", ERR_DENIED},
         {"https://127.0.0.1/sdk", ERR_INVALID},
         {"test:///default", ERR_INVALID},
     };
