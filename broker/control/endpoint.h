@@ -21,6 +21,10 @@ struct endpoint_row {
     bool enabled;
 };
 
+/* A URL is shown to all who may read endpoints and stands in error messages, so it holds no password: for
+ * http(s) no "@" at all, for the others no "user:password@". The error does not repeat the URL. */
+struct error *endpoint_check_url(const char *url) ERROR_MUST_USE;
+
 struct error *endpoint_insert(struct db *db, const struct endpoint_new *endpoint, moment now) ERROR_MUST_USE;
 /* Writes every member of `endpoint` but id, cloud, site, driver and enclave, which never change. ERR_STALE
  * when the row is not of that version any more. */

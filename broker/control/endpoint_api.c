@@ -67,6 +67,10 @@ static struct error *check_members(const struct endpoint_new *endpoint)
             break;
         }
     }
+    struct error *url = endpoint_check_url(endpoint->url);
+    if (url)
+        error_collect(&errors, "/url", "%s", error_message(url));
+    error_free(url);
     struct error *secret = endpoint->secret ? secret_check(endpoint->secret) : NULL;
     if (secret)
         error_collect(&errors, "/secret", "%s", error_message(secret));

@@ -69,6 +69,7 @@ static struct error *make_gate(struct fleet *fleet, const struct endpoint_row *r
     if (!driver)
         return error_new(ERR_INVALID, "endpoint \"%s\" wants driver \"%s\", which this broker lacks", row->id,
                          row->driver);
+    TRY_DOING(endpoint_check_url(row->url), "the URL of endpoint \"%s\"", row->id); /* of older rows */
     char *password = NULL;
     if (row->secret)
         TRY_DOING(secret_read(row->secret, &password), "could not read the secret of endpoint \"%s\"",

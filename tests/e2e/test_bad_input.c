@@ -104,6 +104,11 @@ static const struct bad bads[] = {
      "{\"id\":\"e\",\"cloud\":\"health\",\"site\":\"site-1\",\"driver\":\"vmware\",\"url\":\"x\",\"secret\":"
      "\"hunter2\"}",
      422, "/secret"},
+    {ADMIN, "POST", "/v1/endpoints",
+     "{\"id\":\"e\",\"cloud\":\"health\",\"site\":\"site-1\",\"driver\":\"vmware\",\"url\":\"https://"
+     "root:hunter2@"
+     "127.0.0.1/sdk\"}",
+     422, "/url"},
     {ADMIN, "POST", "/v1/principals", "{\"id\":\"p\",\"role\":\"emperor\"}", 422, "/role"},
     {ADMIN, "POST", "/v1/principals", "{\"id\":\"p\",\"role\":\"unit-admin\"}", 422, "/unit"},
     {ADMIN, "POST", "/v1/tokens", "{\"principal\":\"operator\",\"expires_in\":99999999999}", 422,
@@ -456,6 +461,31 @@ static void an_endpoint_with_a_bad_certificate(void **state)
     free(after);
 }
 
+/* Nor do they come to light in what is answered or logged. */
+static void passwords_stand_in_no_url(void **state)
+{
+    struct world *w = *state;
+    char *before = world_counts(w);
+    static const char body[] = "{\"id\":\"e\",\"cloud\":\"health\",\"site\":\"site-1\",\"driver\":\"vmware\","
+                               "\"url\":\"https://root:hunter2@127.0.0.1/sdk\"}";
+    API_AUTO struct api_reply added = api_call(
+        w->client,
+        &(struct api_request){
+            .method = "POST", .path = "/v1/endpoints", .token = w->admin, .key = "url", .body = body});
+    expect_problem(&added, "a password in a URL", 422, "/url");
+    API_AUTO struct api_reply changed =
+        api_change(w->client, w->admin, "PATCH", "/v1/endpoints/health-1",
+                   json_pack("{s:s}", "url", "https://root:hunter2@127.0.0.1/sdk"));
+    expect_problem(&changed, "a password in a changed URL", 422, "/url");
+    assert_null(strstr(added.text, "hunter2"));
+    assert_null(strstr(changed.text, "hunter2"));
+    assert_int_equal(world_logged(w, "hunter2"), 0);
+    char *after = world_counts(w);
+    assert_string_equal(after, before);
+    free(before);
+    free(after);
+}
+
 static void inject(struct world *w, const char *kind, int times, int seconds)
 {
     char *text = xasprintf(
@@ -531,6 +561,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(protocol_mistakes),
+        cmocka_unit_test(passwords_stand_in_no_url),
         cmocka_unit_test(keys_make_one_thing_once),
         cmocka_unit_test(what_others_have_is_not_there),
         cmocka_unit_test(a_provider_that_hangs),

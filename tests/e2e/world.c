@@ -186,7 +186,7 @@ void world_kill(struct world *world)
     }
 }
 
-static long count_in_log(const struct world *world, const char *text)
+long world_logged(const struct world *world, const char *text)
 {
     char *path = xasprintf("%s/broker.log", world->folder), *line = NULL;
     FILE *file = fopen(path, "re");
@@ -203,13 +203,13 @@ static long count_in_log(const struct world *world, const char *text)
 
 void world_clock(struct world *world, int64_t offset_s)
 {
-    long before = count_in_log(world, "\"settings.reloaded\"");
+    long before = world_logged(world, "\"settings.reloaded\"");
     world->clock_offset_s = offset_s;
     write_settings(world);
     if (kill(process_pid(world->broker), SIGHUP) != 0)
         die("SIGHUP", strerror(errno));
     for (int i = 0; i < 60 * (int)(MOMENT_SECOND / POLL_US); i++) {
-        if (count_in_log(world, "\"settings.reloaded\"") > before)
+        if (world_logged(world, "\"settings.reloaded\"") > before)
             return;
         (void)usleep(POLL_US); /* a file tells nobody that it grew */
     }
@@ -368,7 +368,7 @@ void world_stop(struct world *world)
         show_log(world);
         die("the broker ended badly", world->folder);
     }
-    if (count_in_log(world, "(SQLSTATE 42")) { /* a statement that PostgreSQL does not understand */
+    if (world_logged(world, "(SQLSTATE 42")) { /* a statement that PostgreSQL does not understand */
         show_log(world);
         die("the broker's SQL is wrong", world->folder);
     }

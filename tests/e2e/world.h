@@ -47,6 +47,8 @@ struct world {
 
 struct world *world_start(const struct world_options *options);
 void world_stop(struct world *world);
+/* Lines of the broker's log that hold the text. */
+long world_logged(const struct world *world, const char *text);
 
 /* kill -9, and wait for its end; the embedded PostgreSQL runs on. */
 void world_kill(struct world *world);
