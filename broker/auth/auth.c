@@ -278,10 +278,19 @@ struct error *auth_issue_token(struct auth *auth, struct db *db, const struct pr
     return NULL;
 }
 
-struct error *auth_revoke_token(struct db *db, const char *jti, moment now)
+struct error *auth_revoke_token(struct db *db, const struct principal *actor, const char *jti, moment now)
 {
     if (!id_valid(jti))
         return error_new(ERR_NOT_FOUND, "no such token");
+    if (actor) {
+        ARENA_AUTO struct arena *arena = arena_new();
+        DB_ROWS_AUTO struct db_rows *rows = NULL;
+        struct principal_grant grant;
+        TRY(auth_store_token_owner(db, jti, &rows));
+        TRY(auth_store_grant(rows, 0, arena, &grant));
+        if (strcmp(grant.id, principal_id(actor)) != 0)
+            TRY(principal_may_manage(actor, &grant));
+    }
     return auth_store_revoke_token(db, jti, now);
 }
 

@@ -43,8 +43,10 @@ struct error *auth_verify_certificate(struct auth *auth, const char *fingerprint
 struct error *auth_issue_token(struct auth *auth, struct db *db, const struct principal *actor,
                                const char *principal_id, int64_t life_us, moment now, struct arena *arena,
                                const char **ret_token, const char **ret_jti) ERROR_MUST_USE;
-/* In the caller's transaction and scope; revoking again changes nothing. ERR_NOT_FOUND. */
-struct error *auth_revoke_token(struct db *db, const char *jti, moment now) ERROR_MUST_USE;
+/* In the caller's transaction and scope; revoking again changes nothing. `actor` may revoke its own tokens
+ * and those of whom it manages (principal_may_manage); NULL: the broker. ERR_NOT_FOUND, ERR_DENIED. */
+struct error *auth_revoke_token(struct db *db, const struct principal *actor, const char *jti,
+                                moment now) ERROR_MUST_USE;
 
 /* In the caller's transaction: every key stops signing after AUTH_KEY_OVERLAP; within AUTH_REFRESH_US each
  * broker makes itself a new one. Old keys verify until their tokens have expired. *ret_count: keys retired.

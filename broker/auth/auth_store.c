@@ -36,6 +36,9 @@ static const struct db_statement revoke_key = {"auth_revoke_key",
 static const struct db_statement insert_token = {
     "auth_add_token", "INSERT INTO token (jti, principal_id, unit_id, kid, issued_at, expires_at)"
                       " VALUES ($1::text::uuid, $2, $3, $4, $5, $6)"};
+static const struct db_statement select_owner = {
+    "auth_token_owner", "SELECT " PRINCIPAL_COLUMNS " FROM principal WHERE id ="
+                        " (SELECT principal_id FROM token WHERE jti = $1::text::uuid)"};
 static const struct db_statement revoke_token = {
     "auth_revoke_token", "UPDATE token SET revoked_at = coalesce(revoked_at, $2) WHERE jti = $1::text::uuid"};
 static const struct db_statement purge_tokens = {
@@ -141,6 +144,11 @@ struct error *auth_store_add_token(struct db *db, const struct jwt_claims *claim
                   DB_VALUES(db_text(claims->jti), db_text(claims->subject), db_text(unit),
                             db_text(claims->kid), db_moment(claims->issued), db_moment(claims->expires)),
                   NULL);
+}
+
+struct error *auth_store_token_owner(struct db *db, const char *jti, struct db_rows **ret_rows)
+{
+    return db_query_one(db, &select_owner, DB_VALUES(db_text(jti)), "such token", ret_rows);
 }
 
 struct error *auth_store_revoke_token(struct db *db, const char *jti, moment now)

@@ -40,6 +40,9 @@ struct error *auth_store_revoke_key(struct db *db, const char *kid, moment now) 
 
 struct error *auth_store_add_token(struct db *db, const struct jwt_claims *claims,
                                    const char *unit) ERROR_MUST_USE;
+/* The row of the principal that a token is of, for auth_store_grant. ERR_NOT_FOUND "no such token". */
+struct error *auth_store_token_owner(struct db *db, const char *jti,
+                                     struct db_rows **ret_rows) ERROR_MUST_USE;
 struct error *auth_store_revoke_token(struct db *db, const char *jti, moment now) ERROR_MUST_USE;
 struct error *auth_store_purge_tokens(struct db *db, moment expired_before,
                                       int64_t *ret_count) ERROR_MUST_USE;

@@ -65,7 +65,7 @@ static struct error *add_token(struct http_call *call, struct http_answer *answe
 static struct error *revoke_token(struct http_call *call, struct http_answer *answer)
 {
     answer->audit_subject = http_param(call, "jti");
-    TRY(auth_revoke_token(call->db, answer->audit_subject, call->now));
+    TRY(auth_revoke_token(call->db, call->principal, answer->audit_subject, call->now));
     answer->status = 204;
     return NULL;
 }

@@ -54,6 +54,7 @@ static struct error *write_row(struct db *db, void *context)
         .action = call->denied_permission ? call->denied_permission : "none",
         .method = call->method,
         .path = call->path,
+        .unit = call->principal ? principal_unit(call->principal) : NULL,
         .request_id = call->request_id,
         .status = denied->status,
     };

@@ -35,8 +35,7 @@ static bool sees(struct subscription *subscription, const struct outbox_event *e
     const struct principal *principal = subscription->principal;
     bool seen = principal_scope(principal)->all;
     if (!seen && event->unit)
-        seen = event->system ? principal_sees_system(principal, event->unit, event->system)
-                             : principal_sees_unit(principal, event->unit);
+        seen = principal_sees_system(principal, event->unit, event->system);
     if (!seen && event->cloud)
         seen = principal_sees_cloud(principal, event->cloud);
     if (!seen && event->provider)

@@ -185,16 +185,20 @@ static struct error *stream_body(struct db *db, void *context)
     return run->answer.source && strcmp(run->call->method, "HEAD") != 0 ? pull(run) : NULL;
 }
 
+/* Where the handler names no unit, it is the caller's: its administrator reads there what was done. */
 static struct error *record(struct run *run, struct db *db)
 {
     const struct http_internal *call = run->call;
+    const char *unit = run->answer.audit_unit;
+    if (!unit && call->principal)
+        unit = principal_unit(call->principal);
     const struct audit_entry entry = {
         .at = run->seen.now,
         .principal = call->principal ? principal_id(call->principal) : NULL,
         .action = call->route->permission ? call->route->permission : "none",
         .method = call->method,
         .path = call->path,
-        .unit = run->answer.audit_unit,
+        .unit = unit,
         .subject = run->answer.audit_subject,
         .request_id = call->request_id,
         .status = run->answer.status,

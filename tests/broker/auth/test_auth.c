@@ -268,14 +268,52 @@ static void test_brokers_starting_at_once(void **state)
         auth_free(starters[i].auth);
 }
 
+struct revoking {
+    const struct principal *actor;
+    const char *jti;
+};
+
 static struct error *revoke_body(struct db *db, void *context)
 {
-    return auth_revoke_token(db, context, NOW);
+    const struct revoking *revoking = context;
+    return auth_revoke_token(db, revoking->actor, revoking->jti, NOW);
 }
 
 static struct error *revoke(struct fixture *fixture, const char *jti, const struct db_scope *scope)
 {
-    return db_transaction(fixture->db, scope, DB_READ_COMMITTED, revoke_body, (void *)(uintptr_t)jti);
+    return db_transaction(fixture->db, scope, DB_READ_COMMITTED, revoke_body, &(struct revoking){.jti = jti});
+}
+
+static struct error *revoke_as(struct fixture *fixture, const struct principal *actor, const char *jti)
+{
+    return db_transaction(fixture->db, principal_scope(actor), DB_READ_COMMITTED, revoke_body,
+                          &(struct revoking){actor, jti});
+}
+
+/* One bound to systems has no power over the unit's own administrator, but may give up what is its own. */
+static void test_who_revokes(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const systems[] = {"s1"};
+    const struct principal_row bound = {
+        .grant = {
+            .id = "bound", .role = ROLE_UNIT_ADMIN, .unit = "u1", .systems = systems, .system_count = 1}};
+    struct principal *actor, *chief;
+    make(fixture, "alice", ROLE_UNIT_ADMIN, "u1");
+    make_row(fixture, &bound);
+    ok(principal_new(&bound.grant, &actor));
+    ok(principal_new(&(struct principal_grant){.id = "alice", .role = ROLE_UNIT_ADMIN, .unit = "u1"},
+                     &chief));
+    struct issuing alice = issue(fixture, "alice"), own = issue(fixture, "bound"),
+                   second = issue(fixture, "bound");
+    assert_code(revoke_as(fixture, actor, alice.jti), ERR_DENIED, "whole unit");
+    ok(revoke_as(fixture, actor, own.jti));
+    ok(revoke_as(fixture, chief, second.jti));
+    ok(auth_refresh(fixture->auth, fixture->db, NOW));
+    assert_accepts(fixture->auth, alice.token, NOW, "alice");
+    assert_refuses(fixture->auth, own.token, NOW, "revoked");
+    principal_unref(actor);
+    principal_unref(chief);
 }
 
 static void test_revocation(void **state)
@@ -626,6 +664,7 @@ int main(void)
         TEST(test_key_files),
         TEST(test_brokers_starting_at_once),
         TEST(test_revocation),
+        TEST(test_who_revokes),
         TEST(test_disabling),
         TEST(test_certificates),
         TEST(test_last_admin_stays),

@@ -47,14 +47,22 @@ static struct error *add_token(struct db *db, void *context)
                             &caller->token, &jti);
 }
 
-static const char *make(const char *id, enum role role, const char *unit, const char *certificate)
+static const char *make_bound(const char *id, enum role role, const char *unit, const char *certificate,
+                              const char *const *systems, size_t system_count)
 {
     struct caller caller = {
-        .row = {.grant = {.id = id, .role = role, .unit = unit}, .certificate = certificate}};
+        .row = {
+            .grant = {.id = id, .role = role, .unit = unit, .systems = systems, .system_count = system_count},
+            .certificate = certificate}};
     ok(db_transaction(fixture.db, &db_scope_system, DB_READ_COMMITTED, add_caller, &caller));
     ok(auth_refresh(fixture.auth, fixture.db, now()));
     ok(db_transaction(fixture.db, &db_scope_system, DB_READ_COMMITTED, add_token, &caller));
     return caller.token;
+}
+
+static const char *make(const char *id, enum role role, const char *unit, const char *certificate)
+{
+    return make_bound(id, role, unit, certificate, NULL, 0);
 }
 
 void fixture_start(void)
@@ -72,6 +80,8 @@ void fixture_start(void)
     fixture.alice = make("alice", ROLE_UNIT_ADMIN, "u1", NULL);
     fixture.bob = make("bob", ROLE_UNIT_ADMIN, "u2", NULL);
     fixture.root = make("root", ROLE_PLATFORM_ADMIN, NULL, NULL);
+    static const char *const systems[] = {"s1"};
+    fixture.dave = make_bound("dave", ROLE_UNIT_OPERATOR, "u1", NULL, systems, 1);
     (void)make("carol", ROLE_UNIT_OPERATOR, "u1", fingerprint);
     ok(auth_refresh(fixture.auth, fixture.db, now()));
 }

@@ -15,7 +15,7 @@ struct fixture {
     struct db *db; /* the application's role */
     struct arena *arena;
     struct https https;
-    const char *alice, *bob, *root; /* tokens */
+    const char *alice, *bob, *root, *dave; /* tokens; dave operates system s1 of u1 */
     char carol_certificate[160], carol_key[160];
 };
 extern struct fixture fixture;

@@ -217,6 +217,10 @@ static void test_scope_and_audit(void **state)
         count_of("SELECT count(*) FROM audit WHERE principal = 'bob' AND status = 404 AND path = "
                  "'/v1/things/s' AND action = 'orders:read'"),
         1);
+    /* A denial is found in the trail of the caller's unit. */
+    assert_int_equal(
+        count_of("SELECT count(*) FROM audit WHERE principal = 'bob' AND status = 404 AND unit_id = 'u2'"),
+        1);
     /* Writing into another unit, refused by the handler: audited. */
     static const char checked[] = "{\"unit\":\"u1\",\"name\":\"x\",\"check\":true}";
     assert_int_equal(h2_wait(client, post(client, fixture.bob, "k5", checked))->status, 403);
@@ -238,7 +242,7 @@ static void test_denied(void **state)
     const struct h2_request request = {.method = "POST", .path = "/v1/audited", .token = fixture.alice};
     assert_int_equal(h2_call(client, &request)->status, 403);
     fixture_until("SELECT count(*) FROM audit WHERE principal = 'alice' AND status = 403 AND action = "
-                  "'audit:verify'",
+                  "'audit:verify' AND unit_id = 'u1'",
                   1);
     assert_int_equal(h2_get(client, "/v1/things/zz", NULL)->status, 401);
     assert_int_equal(h2_get(client, "/v1/things/zz", "eyJhbGciOiJub25lIn0.e30.")->status, 401);

@@ -26,6 +26,7 @@ static struct error *emit(struct http_call *call, struct http_answer *ret_answer
         .at = call->now,
         .type = member(call, "type"),
         .unit = member(call, "unit"),
+        .system = member(call, "system"),
         .cloud = member(call, "cloud"),
         .subject = "thing",
         .data = call->body,
@@ -135,6 +136,22 @@ static void test_scope(void **state)
 }
 
 /* A transaction that wrote its event first and commits last comes first, and nothing is skipped. */
+/* Who is bound to a system sees what is the system's, not what is the whole unit's. */
+static void test_scope_of_a_system(void **state)
+{
+    struct h2_client *client = h2_open(fixture.https.port, NULL);
+    int32_t dave = listen_now(client, fixture.dave);
+    emit_one(client, fixture.alice, "u1", "bound.unit");
+    static const char other[] = "{\"unit\":\"u1\",\"system\":\"s2\",\"type\":\"bound.other\"}",
+                      own[] = "{\"unit\":\"u1\",\"system\":\"s1\",\"type\":\"bound.own\"}";
+    assert_int_equal(h2_wait(client, send_event(client, fixture.alice, other))->status, 204);
+    assert_int_equal(h2_wait(client, send_event(client, fixture.alice, own))->status, 204);
+    assert_true(h2_wait_text(client, dave, "bound.own"));
+    assert_null(strstr(body_of(client, dave), "bound.unit"));
+    assert_null(strstr(body_of(client, dave), "bound.other"));
+    h2_close(client);
+}
+
 static void test_late_commit(void **state)
 {
     struct h2_client *client = h2_open(fixture.https.port, NULL);
@@ -287,10 +304,15 @@ static void test_drain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scope),    cmocka_unit_test(test_late_commit),
-        cmocka_unit_test(test_resume),   cmocka_unit_test(test_gap_and_bad_ids),
-        cmocka_unit_test(test_failed),   cmocka_unit_test(test_slow),
-        cmocka_unit_test(test_disabled), cmocka_unit_test(test_purge),
+        cmocka_unit_test(test_scope),
+        cmocka_unit_test(test_scope_of_a_system),
+        cmocka_unit_test(test_late_commit),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_gap_and_bad_ids),
+        cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_disabled),
+        cmocka_unit_test(test_purge),
         cmocka_unit_test(test_drain),
     };
     return cmocka_run_group_tests(tests, start, stop);
