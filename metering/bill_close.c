@@ -40,7 +40,7 @@ static const struct db_statement first_usage = {"billing_first_usage",
                                                 "SELECT min(start_at) FROM usage_interval"};
 static const struct db_statement units_with_usage = {"billing_units",
                                                      "SELECT unit_id FROM usage_interval WHERE start_at < $2"
-                                                     " AND (end_at IS NULL OR end_at > $1)"
+                                                     " AND end_at > $1"
                                                      " UNION SELECT unit_id FROM usage_change ORDER BY 1"};
 static const struct db_statement take_changes = {
     "billing_changes", "WITH gone AS (DELETE FROM usage_change WHERE unit_id = $1 RETURNING from_at)"

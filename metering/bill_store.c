@@ -34,7 +34,7 @@ static const struct db_statement add_line = {
     " LEFT JOIN LATERAL (SELECT count(*) AS lines,"                                                  \
     " coalesce(sum(amount_fen) FILTER (WHERE type = 'charge'), 0)::bigint AS charges,"               \
     " coalesce(sum(amount_fen) FILTER (WHERE type = 'adjustment'), 0)::bigint AS adjustments"        \
-    " FROM bill_line l WHERE l.unit_id = b.unit_id AND l.bill_id = b.id) s"                          \
+    " FROM bill_line l WHERE l.unit_id = b.unit_id AND l.month = b.month AND l.bill_id = b.id) s"    \
     " ON (SELECT coalesce(current_setting('yunqiao.all', true), '') <> 'on')"                        \
     " WHERE s.lines IS DISTINCT FROM 0"
 static const struct db_statement get_bill = {"bill_get", SELECT_BILL " AND b.id = $1"};
@@ -53,12 +53,13 @@ static const struct db_statement list_bills = {
 static const struct db_statement get_lines = {
     "bill_lines",
     "SELECT " LINE_COLUMNS " FROM bill_line l WHERE l.unit_id = $1 AND l.bill_id = $2 AND l.line_no > $3"
-    " ORDER BY l.line_no LIMIT $4"};
+    " AND l.month = $5 ORDER BY l.line_no LIMIT $4"};
 static const struct db_statement get_month_lines = {
     "bill_month_lines", "SELECT " LINE_COLUMNS " FROM bill_line l WHERE l.month = $1"};
 static const struct db_statement get_entries = {
     "bill_entries", "SELECT " LINE_COLUMNS ", b.number FROM bill_line l JOIN bill b ON b.unit_id = l.unit_id"
-                    " AND b.id = l.bill_id WHERE l.unit_id = $1 AND l.charge_month >= $2 ORDER BY b.month, "
+                    " AND b.month = l.month AND b.id = l.bill_id WHERE l.unit_id = $1 AND l.charge_month >= "
+                    "$2 ORDER BY b.month, "
                     "b.number, l.line_no"};
 
 struct error *bill_month_get(struct db *db, struct month month, struct bill_month *ret_month)
@@ -157,8 +158,10 @@ struct error *bill_lines(struct db *db, struct arena *arena, const struct bill *
                          int64_t most, struct bill_line **ret_lines, int64_t **ret_numbers, size_t *ret_count)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
-    TRY(db_query(db, &get_lines,
-                 DB_VALUES(db_text(bill->unit), db_text(bill->id), db_int(after), db_int(most)), &rows));
+    TRY(db_query(
+        db, &get_lines,
+        DB_VALUES(db_text(bill->unit), db_text(bill->id), db_int(after), db_int(most), db_text(bill->month)),
+        &rows));
     size_t count = db_count(rows);
     struct bill_line *lines = arena_array(arena, count, sizeof *lines);
     int64_t *numbers = arena_array(arena, count, sizeof *numbers);

@@ -4,19 +4,22 @@
 #include "broker/base/money.h"
 #include "metering/usage.h"
 
-#define KEY \
-    "unit_id = $1 AND resource_id = $2 AND item = $3 AND tariff = $4 AND start_at = $5 AND end_at IS NULL"
 static const struct db_statement open_intervals = {
     "usage_open",
     "SELECT item, micro, system_id, cloud_id, provider_id, start_at, tariff, industry, zone_id, architecture"
-    " FROM usage_interval WHERE unit_id = $1 AND resource_id = $2 AND end_at IS NULL ORDER BY item, tariff"
-    " FOR UPDATE"};
+    " FROM usage_interval WHERE unit_id = $1 AND resource_id = $2 AND end_at = 'infinity'"
+    " ORDER BY item, tariff FOR UPDATE"};
 static const struct db_statement latest_change = {
     "usage_latest",
-    "SELECT max(greatest(start_at, end_at)) FROM usage_interval WHERE unit_id = $1 AND resource_id = $2"};
-static const struct db_statement drop_empty = {"usage_drop_empty", "DELETE FROM usage_interval WHERE " KEY};
+    "SELECT max(CASE end_at WHEN 'infinity' THEN start_at ELSE end_at END) FROM usage_interval"
+    " WHERE unit_id = $1 AND resource_id = $2"};
+static const struct db_statement drop_empty = {
+    "usage_drop_empty",
+    "WITH gone AS (DELETE FROM usage_interval WHERE unit_id = $1 AND resource_id = $2"
+    " AND item = $3 AND tariff = $4 AND start_at = $5 AND end_at = 'infinity' RETURNING 1)"
+    " SELECT EXISTS (SELECT FROM gone)"};
 static const struct db_statement end_interval = {"usage_end_one",
-                                                 "UPDATE usage_interval SET end_at = $6 WHERE " KEY};
+                                                 "SELECT usage_interval_end($1, $2, $3, $4, $5, $6)"};
 static const struct db_statement add_interval = {
     "usage_add",
     "INSERT INTO usage_interval (unit_id, system_id, cloud_id, provider_id, resource_id, kind, item, tariff,"
@@ -34,18 +37,19 @@ static struct error *end_row(struct db *db, const char *unit, const char *resour
 {
     const char *item = db_get_text(rows, row, 0), *tariff = db_get_text(rows, row, 6);
     moment start = db_get_moment(rows, row, 5);
-    int64_t changed;
+    DB_ROWS_AUTO struct db_rows *done = NULL;
     if (start == at)
-        TRY(db_run(
+        TRY(db_query(
             db, &drop_empty,
             DB_VALUES(db_text(unit), db_text(resource), db_text(item), db_text(tariff), db_moment(start)),
-            &changed));
+            &done));
     else
-        TRY(db_run(db, &end_interval,
-                   DB_VALUES(db_text(unit), db_text(resource), db_text(item), db_text(tariff),
-                             db_moment(start), db_moment(at)),
-                   &changed));
-    return changed == 1 ? NULL : error_new(ERR_CONFLICT, "the usage of %s changed meanwhile", resource);
+        TRY(db_query(db, &end_interval,
+                     DB_VALUES(db_text(unit), db_text(resource), db_text(item), db_text(tariff),
+                               db_moment(start), db_moment(at)),
+                     &done));
+    return db_get_bool(done, 0, 0) ? NULL
+                                   : error_new(ERR_CONFLICT, "the usage of %s changed meanwhile", resource);
 }
 
 static struct error *too_early(const char *resource, moment at, moment last)
@@ -171,9 +175,9 @@ struct error *usage_end(struct db *db, const char *unit, const char *resource, m
     return NULL;
 }
 
-#define COLUMNS                                                                                    \
-    "unit_id, system_id, cloud_id, provider_id, resource_id, item, micro, start_at, end_at, kind," \
-    " tariff, industry, zone_id, architecture"
+#define COLUMNS                                                                      \
+    "unit_id, system_id, cloud_id, provider_id, resource_id, item, micro, start_at," \
+    " nullif(end_at, 'infinity'), kind, tariff, industry, zone_id, architecture"
 #define ORDER " ORDER BY unit_id, resource_id, item, tariff, start_at"
 
 static const struct db_statement list_usage = {
@@ -182,16 +186,14 @@ static const struct db_statement list_usage = {
     " WHERE ($1::text IS NULL OR unit_id = $1) AND ($2::text IS NULL OR system_id = $2)"
     " AND ($3::text IS NULL OR cloud_id = $3) AND ($4::text IS NULL OR provider_id = $4)"
     " AND ($5::text IS NULL OR resource_id = $5) AND ($6::text IS NULL OR item = $6)"
-    " AND (end_at IS NULL OR end_at > $7) AND start_at < $8"
+    " AND end_at > $7 AND start_at < $8"
     " AND ($9::text IS NULL OR (unit_id, resource_id, item, tariff, start_at) > ($9, $10::text, $11::text,"
     " $12::text, $13))" ORDER " LIMIT $14"};
 static const struct db_statement unit_intervals = {
-    "usage_of_unit",
-    "SELECT " COLUMNS " FROM usage_interval WHERE unit_id = $1 AND (end_at IS NULL OR end_at > $2)"
-    " AND start_at < $3" ORDER};
+    "usage_of_unit", "SELECT " COLUMNS " FROM usage_interval WHERE unit_id = $1 AND end_at > $2"
+                     " AND start_at < $3" ORDER};
 static const struct db_statement all_intervals = {
-    "usage_of_all",
-    "SELECT " COLUMNS " FROM usage_interval WHERE (end_at IS NULL OR end_at > $1) AND start_at < $2" ORDER};
+    "usage_of_all", "SELECT " COLUMNS " FROM usage_interval WHERE end_at > $1 AND start_at < $2" ORDER};
 
 static struct rate_interval read_interval(struct arena *arena, const struct db_rows *rows, size_t row)
 {

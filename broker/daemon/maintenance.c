@@ -10,6 +10,7 @@
 #include "broker/control/remeter.h"
 #include "broker/control/sync.h"
 #include "metering/bill.h"
+#include "metering/partition.h"
 #include "metering/setting.h"
 
 #define ROUND_US MOMENT_SECOND
@@ -26,6 +27,7 @@ struct maintenance {
     pthread_cond_t wake;
     bool stopping;
     int64_t purged_at, closed_at; /* monotonic; 0: not yet */
+    struct month partitioned; /* the month whose partitions, and those ahead, are there; year 0: none yet */
 };
 
 static struct error *refresh(struct maintenance *m, moment now)
@@ -127,6 +129,17 @@ static struct error *close_over(struct maintenance *m, moment now)
     return NULL;
 }
 
+/* Once a month, and when a simulated clock moved to another. */
+static struct error *partition(struct maintenance *m, moment now)
+{
+    struct month month = month_of(now);
+    if (!month_compare(month, m->partitioned))
+        return NULL;
+    TRY(partition_ahead(m->db, month));
+    m->partitioned = month;
+    return NULL;
+}
+
 static struct error *purge_body(struct db *db, void *context)
 {
     const moment *now = context;
@@ -148,8 +161,8 @@ static void run_round(struct maintenance *m)
     static const struct {
         const char *name;
         struct error *(*run)(struct maintenance *m, moment now);
-    } tasks[] = {{"refresh", refresh},     {"seal", seal},        {"sync", sync_due},
-                 {"remeter", remeter_due}, {"close", close_over}, {"purge", purge}};
+    } tasks[] = {{"refresh", refresh},     {"partition", partition}, {"seal", seal},  {"sync", sync_due},
+                 {"remeter", remeter_due}, {"close", close_over},    {"purge", purge}};
     moment now = clock_now(m->settings->clock);
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
         struct error *error = m->db ? NULL : db_connect(m->settings->conninfo, &m->db);

@@ -57,8 +57,7 @@ void check_usage(const struct world *world)
          "r.deleted_at), '; ')"
          " FROM resource r JOIN " ITEMS
          " ON k.kind = r.kind LEFT JOIN LATERAL (SELECT min(start_at) AS first,"
-         " nullif(max(coalesce(end_at, 'infinity')), 'infinity') AS last, count(*) FILTER (WHERE end_at IS "
-         "NULL) AS open"
+         " nullif(max(end_at), 'infinity') AS last, count(*) FILTER (WHERE end_at = 'infinity') AS open"
          " FROM usage_interval i WHERE i.unit_id = r.unit_id AND i.resource_id = r.id::text AND i.item = "
          "k.item) u ON true"
          " WHERE r.active_at IS NOT NULL AND (u.first IS DISTINCT FROM r.active_at OR u.last IS DISTINCT "
@@ -76,7 +75,7 @@ void check_usage(const struct world *world)
          "usage_interval a"
          " JOIN usage_interval b ON b.unit_id = a.unit_id AND b.resource_id = a.resource_id AND b.item = "
          "a.item"
-         " AND b.start_at > a.start_at AND b.start_at < coalesce(a.end_at, 'infinity')");
+         " AND b.start_at > a.start_at AND b.start_at < a.end_at");
     none(world, "usage of nothing that ever was",
          "SELECT string_agg(concat_ws(' ', i.resource_id, i.item), '; ') FROM usage_interval i LEFT JOIN "
          "resource r"

@@ -41,11 +41,12 @@ static struct error *set(const char *quantities, int64_t seconds)
 /* "1001=4@0-10,1001=8@10-": quantity and seconds from T(0), by item and start. */
 static void is(const char *wanted)
 {
-    char *found =
-        pg_value(ledger.pg, "SELECT string_agg(item || '=' || (micro / 1000000) || '@' ||"
-                            " (extract(epoch FROM start_at) - 1800000000)::bigint || '-' ||"
-                            " coalesce((extract(epoch FROM end_at) - 1800000000)::bigint::text, ''), ','"
-                            " ORDER BY item, start_at) FROM usage_interval");
+    char *found = pg_value(
+        ledger.pg,
+        "SELECT string_agg(item || '=' || (micro / 1000000) || '@' ||"
+        " (extract(epoch FROM start_at) - 1800000000)::bigint || '-' ||"
+        " coalesce((extract(epoch FROM nullif(end_at, 'infinity')) - 1800000000)::bigint::text, ''), ','"
+        " ORDER BY item, start_at) FROM usage_interval");
     assert_string_equal(found, wanted);
     free(found);
 }
@@ -117,18 +118,18 @@ static void the_database_keeps_its_own_rules(void **state)
         overlap =
             {"test_overlap",
              "INSERT INTO usage_interval SELECT unit_id, system_id, cloud_id, provider_id, resource_id, kind,"
-             " item, micro, start_at + interval '1 s', NULL FROM usage_interval LIMIT 1"},
+             " item, micro, start_at + interval '1 s', 'infinity' FROM usage_interval LIMIT 1"},
         rewrite = {"test_rewrite", "UPDATE usage_interval SET micro = 1"},
-        erase = {"test_erase", "DELETE FROM usage_interval WHERE end_at IS NOT NULL"},
-        reopen = {"test_reopen", "UPDATE usage_interval SET end_at = NULL"};
+        erase = {"test_erase", "DELETE FROM usage_interval WHERE end_at <> 'infinity'"},
+        reopen = {"test_reopen", "UPDATE usage_interval SET end_at = 'infinity'"};
     ledger_ok(set("1001=4", 0));
     ledger_ok(ledger_end(&ledger, "u1", "r1", T(10)));
     struct db *owner;
     ledger_ok(db_connect(pg_owner_conninfo(ledger.pg), &owner));
     ledger_fails(db_run(owner, &overlap, DB_NO_VALUES, NULL), ERR_EXISTS, "usage_interval_overlap");
-    ledger_fails(db_run(owner, &rewrite, DB_NO_VALUES, NULL), ERR_CONFLICT, "cannot change");
+    ledger_fails(db_run(owner, &rewrite, DB_NO_VALUES, NULL), ERR_CONFLICT, "can only be ended");
     ledger_fails(db_run(owner, &erase, DB_NO_VALUES, NULL), ERR_CONFLICT, "cannot change");
-    ledger_fails(db_run(owner, &reopen, DB_NO_VALUES, NULL), ERR_CONFLICT, "cannot change");
+    ledger_fails(db_run(owner, &reopen, DB_NO_VALUES, NULL), ERR_CONFLICT, "can only be ended");
     db_close(owner);
     is("1001=4@0-10");
 }

@@ -277,11 +277,12 @@ void house_check(void)
     check_same("resources are still held",
                "SELECT string_agg(name || ' ' || state, '; ') FROM resource WHERE operation_id IS NOT NULL"
                " OR state NOT IN ('active', 'deleted', 'failed')");
-    check_same("open intervals are not those of what is active",
-               "SELECT string_agg(coalesce(r.name, i.resource_id), '; ') FROM (SELECT DISTINCT resource_id "
-               "FROM usage_interval"
-               " WHERE end_at IS NULL) i FULL JOIN (SELECT id, name FROM resource WHERE state = 'active') r"
-               " ON r.id::text = i.resource_id WHERE r.id IS NULL OR i.resource_id IS NULL");
+    check_same(
+        "open intervals are not those of what is active",
+        "SELECT string_agg(coalesce(r.name, i.resource_id), '; ') FROM (SELECT DISTINCT resource_id "
+        "FROM usage_interval"
+        " WHERE end_at = 'infinity') i FULL JOIN (SELECT id, name FROM resource WHERE state = 'active') r"
+        " ON r.id::text = i.resource_id WHERE r.id IS NULL OR i.resource_id IS NULL");
     check_same("leases are not those of live addresses",
                "SELECT string_agg(l.address::text, '; ') FROM address_lease l FULL JOIN (SELECT id" LIVE
                "AND kind = 'address') r ON r.id = l.resource_id WHERE r.id IS NULL OR l.resource_id IS NULL");

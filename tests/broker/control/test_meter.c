@@ -98,11 +98,12 @@ static void provider(struct agreement agreement)
 /* "1001=4@0-60": quantity and seconds since the start of January, by item and start. */
 static void is(const char *wanted)
 {
-    char *found =
-        pg_value(pg, "SELECT string_agg(item || '=' || (micro / 1000000) || '@' ||"
-                     " extract(epoch FROM start_at - '2027-01-01T00:00:00+08:00')::float || '-' ||"
-                     " coalesce(extract(epoch FROM end_at - '2027-01-01T00:00:00+08:00')::float::text,"
-                     " ''), ' ' ORDER BY item, start_at) FROM usage_interval");
+    char *found = pg_value(
+        pg,
+        "SELECT string_agg(item || '=' || (micro / 1000000) || '@' ||"
+        " extract(epoch FROM start_at - '2027-01-01T00:00:00+08:00')::float || '-' ||"
+        " coalesce(extract(epoch FROM nullif(end_at, 'infinity') - '2027-01-01T00:00:00+08:00')::float::text,"
+        " ''), ' ' ORDER BY item, start_at) FROM usage_interval");
     assert_string_equal(found, wanted);
     free(found);
 }

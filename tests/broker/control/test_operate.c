@@ -59,10 +59,10 @@ static void every_verb_is_done(void **state)
     expect("SELECT power FROM resource WHERE name = 'web'", "on");
     done("web", VERB_RESIZE, "{\"vcpu\":4,\"memory_gb\":2}");
     assert_int_equal(machine().vcpu, 4);
-    expect(
-        "SELECT string_agg(item || ' ' || micro, ',' ORDER BY item) FROM usage_interval i JOIN resource r"
-        " ON r.id::text = i.resource_id WHERE name = 'web' AND end_at IS NULL AND item IN ('1001', '1002')",
-        "1001 4000000,1002 2000000");
+    expect("SELECT string_agg(item || ' ' || micro, ',' ORDER BY item) FROM usage_interval i JOIN resource r"
+           " ON r.id::text = i.resource_id WHERE name = 'web' AND end_at = 'infinity' AND item IN ('1001', "
+           "'1002')",
+           "1001 4000000,1002 2000000");
     done("data", VERB_RESIZE, "{\"size_gb\":150}");
     done("data", VERB_DETACH, NULL);
     assert_true(memory_cloud_volume(id, &size, &attached));
@@ -78,7 +78,7 @@ static void every_verb_is_done(void **state)
     done("web", VERB_DELETE, NULL);
     expect("SELECT attached_to IS NULL FROM resource WHERE name = 'data'", "t");
     done("data", VERB_DELETE, NULL);
-    expect("SELECT count(*) FROM usage_interval WHERE end_at IS NULL", "0");
+    expect("SELECT count(*) FROM usage_interval WHERE end_at = 'infinity'", "0");
 }
 
 /* A verb that fails for good before it did anything changes nothing. */
