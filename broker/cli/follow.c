@@ -94,6 +94,21 @@ struct error *cli_follow(struct cli *cli, const char *operation, json_t **ret_op
     return error_new(ERR_TIMEOUT, "operation %s has not ended within two hours", operation);
 }
 
+/* An order is shown as it ended, with its resources; of the others the operation says what there is. */
+static struct error *print_ended(struct cli *cli, const json_t *operation)
+{
+    if (strcmp(text_of(operation, "kind"), "order") != 0) {
+        cli_print(cli, operation);
+        return NULL;
+    }
+    struct client_answer answer;
+    const char *order = client_escape(cli->arena, text_of(operation, "order"));
+    TRY(cli_call(cli, "GET", arena_printf(cli->arena, "/v1/orders/%s", order), NULL, &answer));
+    cli_print(cli, answer.body);
+    client_answer_done(&answer);
+    return NULL;
+}
+
 struct error *cli_accepted(struct cli *cli, struct client_answer *answer)
 {
     static const char prefix[] = "/v1/operations/";
@@ -103,7 +118,7 @@ struct error *cli_accepted(struct cli *cli, struct client_answer *answer)
         json_t *ended = NULL;
         error = cli_follow(cli, answer->location + strlen(prefix), &ended);
         if (!error)
-            cli_print(cli, !strcmp(text_of(ended, "kind"), "order") ? answer->body : ended);
+            error = print_ended(cli, ended);
         json_decref(ended);
     } else {
         cli_print(cli, answer->body);

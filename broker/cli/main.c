@@ -229,13 +229,14 @@ static int exit_code(const struct error *error)
     }
 }
 
-/* One line, and one for every bad member. */
+/* One line, and one for every bad member, unless the first says it all. */
 static int complain(struct cli *cli, struct error *error, bool usage_error)
 {
     size_t count;
     const struct error_detail *details = error_details(error, &count);
     (void)fprintf(stderr, "yunqiao: %s\n", cli_safe(cli->arena, error_message(error), false));
-    for (size_t i = 0; i < count; i++)
+    bool told = count == 1 && strstr(error_message(error), details[0].message);
+    for (size_t i = 0; i < count && !told; i++)
         (void)fprintf(stderr, "  %s: %s\n",
                       *details[i].pointer ? cli_safe(cli->arena, details[i].pointer, false) : "the body",
                       cli_safe(cli->arena, details[i].message, false));

@@ -250,6 +250,7 @@ static void test_refusals(void **state)
     assert_int_equal(count_lines(outcome.err), 3); /* what, and a line for each bad member */
     assert_non_null(strstr(outcome.err, "\n  /name: "));
     assert_non_null(strstr(outcome.err, "\n  /kind: "));
+    complains(RUN("unit", "add", "u9", "--name", "n", "--kind", "castle"), CLI_REFUSED, "/kind: ");
 }
 
 static void test_tables(void **state)
@@ -309,6 +310,7 @@ static void test_order(void **state)
             "name=ip-1,zone=net", "--bandwidth", "name=bw-1,mbps=50,zone=net", "--json");
     json_t *order = json_of(outcome);
     const char *id = json_string_value(json_object_get(order, "id"));
+    assert_string_equal(json_string_value(json_object_get(order, "state")), "fulfilled"); /* as it ended */
     assert_non_null(strstr(outcome.err, "100 %")); /* the operation was followed to its end */
     order = json_of(RUN("order", "show", id, "--json"));
     assert_string_equal(json_string_value(json_object_get(order, "state")), "fulfilled");
