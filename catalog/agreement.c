@@ -20,6 +20,7 @@ static const char *const prorations[] = {"exact", "day", "month", NULL};
 static const char *const stopped_instances[] = {"charged", "storage-only", NULL};
 static const char *const system_disks[] = {"charged", "included", NULL};
 static const char *const small_quantities[] = {"proportional", "whole", NULL};
+static const char *const releases[] = {"confirmed", "requested", NULL};
 
 static const struct setting settings[] = {
     {"proration", offsetof(struct agreement, proration), prorations,
@@ -31,6 +32,9 @@ static const struct setting settings[] = {
      "whether the system disk is storage of its own or part of the host is not said"},
     {"small_quantity", offsetof(struct agreement, small_quantity), small_quantities,
      "1011 and 1012 may be requested by 1 GB (3.2.1.4, 3.2.1.5) and are priced per 100 GB"},
+    {"release", offsetof(struct agreement, release), releases,
+     "whether what the provider's operator releases is charged until they confirm it or until it was "
+     "requested is not said"},
 };
 #define SETTING_COUNT (sizeof settings / sizeof *settings)
 

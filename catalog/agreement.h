@@ -29,9 +29,13 @@ enum small_quantity {
     SMALL_PROPORTIONAL, /* 1 GB of an item priced per 100 GB is 1/100 of the price */
     SMALL_WHOLE,        /* each begun billing quantity of a resource counts whole */
 };
+enum release {
+    RELEASE_CONFIRMED, /* what an operator releases is charged until they confirm it */
+    RELEASE_REQUESTED, /* it is charged until its deletion is requested */
+};
 
 struct agreement {
-    int proration, stopped_instance, system_disk, small_quantity;
+    int proration, stopped_instance, system_disk, small_quantity, release;
 };
 
 extern const struct agreement agreement_default;

@@ -124,7 +124,8 @@ static struct error *make_system(struct cli *cli, const struct cli_command *comm
 static struct error *set_quota(struct cli *cli, const struct cli_command *command)
 {
     static const char *const metrics[] = {"vcpu",           "memory_gb", "standard_gb", "high_gb",
-                                          "bandwidth_mbps", "instances", "addresses"};
+                                          "bandwidth_mbps", "instances", "addresses",   "servers",
+                                          "gpu_gb",         "static_gb", "backup_gb"};
     const char *unit, *cloud;
     struct client_answer answer;
     (void)command;

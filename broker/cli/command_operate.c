@@ -12,17 +12,39 @@
 /* Members that are numbers; all others are text, even when they are digits alone. */
 static bool is_number_member(const char *name)
 {
-    static const char *const names[] = {"vcpu", "memory_gb", "system_disk_gb", "size_gb",
-                                        "mbps", "family",    "grace_seconds",  "count"};
+    static const char *const names[] = {
+        "vcpu",          "memory_gb",   "system_disk_gb", "size_gb",       "mbps",      "family",
+        "grace_seconds", "count",       "tflops",         "configuration", "ssd_480gb", "sas_600gb",
+        "sata_4tb",      "memory_32gb", "protected_gb",   "space_gb",      "accounts",  "concurrent_users"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i]))
             return true;
     return false;
 }
 
+/* Members that are lists: their entries are joined by +. */
+static bool is_list_member(const char *name)
+{
+    return !strcmp(name, "backends") || !strcmp(name, "domains");
+}
+
+static void put_entries(json_t *object, const char *name, const char *text)
+{
+    json_t *list = json_array();
+    for (const char *end; *text; text = end + (*end == '+')) {
+        end = text + strcspn(text, "+");
+        json_push(list, json_stringn(text, (size_t)(end - text)));
+    }
+    json_put(object, name, list);
+}
+
 static struct error *put_member(json_t *object, const char *name, const char *text)
 {
     char *end;
+    if (is_list_member(name)) {
+        put_entries(object, name, text);
+        return NULL;
+    }
     if (!is_number_member(name)) {
         json_put_text(object, name, text);
         return NULL;
@@ -57,7 +79,10 @@ static struct error *parse_resource(struct cli *cli, const char *kind, const cha
 
 static struct error *collect_resources(struct cli *cli, json_t *resources)
 {
-    static const char *const kinds[] = {"instance", "volume", "address", "bandwidth"};
+    static const char *const kinds[] = {
+        "instance",    "server",  "gpu",           "volume",         "object-store", "backup-policy",
+        "bandwidth",   "address", "load-balancer", "remote-account", "ssl-vpn",      "ipsec-vpn",
+        "certificate", "waf"};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         const char **texts;
         size_t count = cli_flags(cli, kinds[k], &texts);
@@ -67,7 +92,8 @@ static struct error *collect_resources(struct cli *cli, json_t *resources)
     return json_array_size(resources)
                ? NULL
                : error_new(ERR_INVALID,
-                           "nothing is ordered: give --instance, --volume, --address or --bandwidth");
+                           "nothing is ordered: give --instance, --server, --volume or another kind of "
+                           "`yunqiao catalog kinds`");
 }
 
 static struct error *order(struct cli *cli, const struct cli_command *command)
@@ -115,6 +141,25 @@ static struct error *quote(struct cli *cli, const struct cli_command *command)
         cli_print(cli, answer.body);
     else
         cli_print_table(cli, json_object_get(answer.body, "quotes"), columns);
+    client_answer_done(&answer);
+    return NULL;
+}
+
+/* POST PATH/ID:VERB with the text flags named in `filters`; the answer is the thing itself. */
+static struct error *word(struct cli *cli, const struct cli_command *command)
+{
+    const char *id;
+    struct client_answer answer;
+    json_t *body = json_hold(cli->arena, json_object());
+    char *rest = arena_strdup(cli->arena, command->filters), *member;
+    while ((member = strsep(&rest, ",")))
+        cli_put_flag(cli, body, member);
+    TRY(cli_argument(cli, "ID", &id));
+    TRY(cli_end(cli));
+    const char *path =
+        arena_printf(cli->arena, "%s/%s:%s", command->path, client_escape(cli->arena, id), command->verb);
+    TRY(cli_call(cli, "POST", path, json_incref(body), &answer));
+    cli_print(cli, answer.body);
     client_answer_done(&answer);
     return NULL;
 }
@@ -250,7 +295,9 @@ const struct cli_command operate_commands[] = {
      "what resources would cost, on one or all clouds", quote, NULL, NULL, NULL, NULL},
     {"order",
      "--system SYSTEM --cloud CLOUD --instance name=N,vcpu=2,memory_gb=4,architecture=x86,image=I,zone=Z "
-     "--volume name=N,size_gb=10,performance=high,attach_to=N …",
+     "--volume name=N,size_gb=10,performance=high,attach_to=N "
+     "--server name=N,configuration=1,architecture=x86,zone=Z,reason=WHY --load-balancer "
+     "name=N,zone=Z,backends=A+B …",
      "order resources, all or nothing, and follow until they run", order, NULL, NULL, NULL, NULL},
     {"instance start", "ID", "start an instance", verb, "/v1/instances", NULL, NULL, "start"},
     {"instance stop", "ID [--grace-seconds N]", "stop an instance; 0 cuts the power at once", verb,
@@ -272,6 +319,18 @@ const struct cli_command operate_commands[] = {
     {"bandwidth resize", "ID --mbps N", "change rented bandwidth", verb, "/v1/bandwidths", NULL, "mbps",
      "resize"},
     {"bandwidth delete", "ID", "give rented bandwidth back", delete, "/v1/bandwidths", NULL, NULL, NULL},
+    {"resource resize",
+     "ID [--accounts N] [--concurrent-users N] [--mbps N] [--backends A+B] [--domains A+B] …",
+     "ask the provider's operator to change what they fulfilled", verb, "/v1/resources", NULL,
+     "memory_gb,tflops,size_gb,protected_gb,space_gb,accounts,concurrent_users,mbps,memory_32gb,ssd_480gb,"
+     "sas_600gb,sata_4tb,backends,domains",
+     "resize"},
+    {"resource delete", "ID", "ask the provider's operator to take back what they fulfilled", delete,
+     "/v1/resources", NULL, NULL, NULL},
+    {"fulfilment complete", "ID --reference TEXT [--address TEXT]", "say that it is done", word,
+     "/v1/fulfilments", NULL, "reference,address", "complete"},
+    {"fulfilment refuse", "ID --reason TEXT", "say that it will not be done, and why", word,
+     "/v1/fulfilments", NULL, "reason", "refuse"},
     {"operation wait", "OPERATION", "follow an operation to its end", wait_operation, NULL, NULL, NULL, NULL},
     {"operation cancel", "OPERATION", "ask an operation to stop and take back what it did", cancel_operation,
      "/v1/operations", NULL, NULL, NULL},

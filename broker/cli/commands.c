@@ -94,6 +94,12 @@ static const struct cli_column volume_columns[] = {{"VOLUME", "id", false, 0},
                                                    {"CLASS", "spec.performance", false, 0},
                                                    {"ATTACHED TO", "attached_to", false, 0},
                                                    {0}};
+static const struct cli_column fulfilment_columns[] = {
+    {"ID", "id", false, 0},           {"VERB", "verb", false, 0},
+    {"KIND", "kind", false, 0},       {"NAME", "name", false, 0},
+    {"UNIT", "unit", false, 0},       {"CLOUD", "cloud", false, 0},
+    {"STATE", "state", false, 0},     {"DUE", "due_at", false, 0},
+    {"OVERDUE", "overdue", false, 0}, {0}};
 static const struct cli_column resource_columns[] = {{"RESOURCE", "id", false, 0},
                                                      {"KIND", "kind", false, 0},
                                                      {"NAME", "name", false, 0},
@@ -213,6 +219,9 @@ const struct cli_command list_commands[] = {
     LIST("resource list", "/v1/resources", resource_columns, "kind,cloud,system,state",
          "resources of every kind (--kind, --cloud, --system, --state)"),
     SHOW("resource show", "/v1/resources/{}", "one resource"),
+    LIST("fulfilment list", "/v1/fulfilments", fulfilment_columns, "cloud,kind,state",
+         "what the provider's operator has to do (--cloud, --kind, --state)"),
+    SHOW("fulfilment show", "/v1/fulfilments/{}", "one fulfilment with what is asked"),
     LIST("usage list", "/v1/usage", usage_columns, "unit,system,cloud,provider,resource,item,from,to",
          "usage intervals (--unit, --system, --cloud, --provider, --resource, --item, --from, --to)"),
     LIST("bill list", "/v1/bills", bill_columns, "month,unit,provider",

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "broker/base/id.h"
+#include "broker/control/fulfilment.h"
 #include "broker/control/operation.h"
 #include "broker/control/quota.h"
+#include "catalog/kind.h"
 
 const char *verb_name(enum verb verb)
 {
@@ -42,6 +44,30 @@ static struct error *take_growth(struct db *db, const struct resource *resource,
     return capacity_take(db, resource->cloud, resource->endpoint, &growth);
 }
 
+/* What cannot go on alone keeps what it hangs on (gpu: only together with a cloud host or physical server,
+ * 3.1.3). The row of the owner is locked, and so it is while something is ordered for it. */
+static struct error *check_attached(struct db *db, struct arena *arena, const struct resource *resource)
+{
+    struct resource *attached;
+    size_t count;
+    TRY(resource_attached(db, arena, resource->unit, resource->id, &attached, &count));
+    for (size_t i = 0; i < count; i++)
+        if (kind_needs_owner(kind_find(attached[i].kind)))
+            return error_new(ERR_CONFLICT,
+                             "%s \"%s\" is attached to %s \"%s\" and cannot be without it: release it first",
+                             attached[i].kind, attached[i].name, resource->kind, resource->name);
+    return NULL;
+}
+
+/* Under an agreement that ends the usage of what operators release with the request; else nothing changes. */
+static struct error *begin_delete(struct db *db, const struct resource *resource, moment now)
+{
+    struct resource going = *resource;
+    going.state = RESOURCE_DELETING;
+    TRY(resource_become(db, resource, RESOURCE_ACTIVE, RESOURCE_DELETING, NULL, now));
+    return fulfilment_needed(resource) ? resource_meter(db, &going, now) : NULL;
+}
+
 struct error *operate_begin(struct db *db, struct arena *arena, const struct resource *resource,
                             enum verb verb, const json_t *args, const char *principal, moment now,
                             const char **ret_operation)
@@ -50,12 +76,14 @@ struct error *operate_begin(struct db *db, struct arena *arena, const struct res
     if (verb == VERB_CONSOLE && resource->state != RESOURCE_ACTIVE)
         return error_new(ERR_CONFLICT, "%s \"%s\" is %s, not active", resource->kind, resource->name,
                          resource_state_name(resource->state));
+    if (verb == VERB_DELETE)
+        TRY(check_attached(db, arena, resource));
     if (verb != VERB_CONSOLE) /* looking does not keep others from working */
         TRY(resource_claim(db, resource, id, now));
     if (verb == VERB_RESIZE)
         TRY(take_growth(db, resource, json_object_get(args, "spec")));
     if (verb == VERB_DELETE)
-        TRY(resource_become(db, resource, RESOURCE_ACTIVE, RESOURCE_DELETING, NULL, now));
+        TRY(begin_delete(db, resource, now));
     TRY(operation_start(db,
                         &(struct operation_new){.id = id,
                                                 .kind = verb_name(verb),

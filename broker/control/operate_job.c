@@ -10,6 +10,7 @@
 
 #include "broker/base/json.h"
 #include "broker/base/log.h"
+#include "broker/control/fulfilment.h"
 #include "broker/control/operate_work.h"
 #include "broker/control/quota.h"
 #include "broker/http/event.h"
@@ -39,13 +40,51 @@ static struct error *load_body(struct db *db, void *context)
     return load(db, context);
 }
 
+static struct fulfilment_wish wish_of(const struct operate_work *work)
+{
+    const json_t *spec = json_object_get(work->operation.args, "spec");
+    return (struct fulfilment_wish){.resource = &work->resource,
+                                    .operation = work->operation.id,
+                                    .job = work->job->id,
+                                    .verb = verb_name(work->verb),
+                                    .spec = spec ? spec : work->resource.spec};
+}
+
+struct asking {
+    struct operate_work work;
+    struct fulfilment fulfilment;
+};
+
+static struct error *ask_body(struct db *db, void *context)
+{
+    struct asking *asking = context;
+    struct operate_work *work = &asking->work;
+    TRY(load(db, work));
+    if (work->ended || !fulfilment_needed(&work->resource))
+        return NULL;
+    struct fulfilment_wish wish = wish_of(work);
+    TRY(fulfilment_ask(db, work->job->arena, &wish, clock_now(work->job->clock), &asking->fulfilment));
+    TRY(fulfilment_refusal(&wish, &asking->fulfilment));
+    return asking->fulfilment.address ? resource_set_address(db, &work->resource, asking->fulfilment.address)
+                                      : NULL;
+}
+
 static struct error *run(struct job *job)
 {
-    struct operate_work work = {.job = job};
-    TRY(job_transaction(job, DB_READ_COMMITTED, load_body, &work));
-    if (work.ended || !work.resource.endpoint)
-        return NULL; /* without an endpoint the broker fulfils it alone */
-    return operate_run(&work);
+    struct asking asking = {.work = {.job = job}};
+    struct operate_work *work = &asking.work;
+    TRY(job_transaction(job, DB_READ_COMMITTED, ask_body, &asking));
+    if (work->ended)
+        return NULL;
+    if (asking.fulfilment.id && asking.fulfilment.state == FULFILMENT_OPEN) {
+        operation_tell(job, work->operation.unit, work->operation.id, 0,
+                       arena_printf(job->arena, "the provider's operator has to %s %s %s",
+                                    verb_name(work->verb), work->resource.kind, work->resource.name));
+        return job_wait(job, FULFILMENT_LOOK_US);
+    }
+    if (!work->resource.endpoint)
+        return NULL; /* without an endpoint it is fulfilled by now, or the broker does it alone */
+    return operate_run(work);
 }
 
 /* Gives back what shrank (sign -1 of the difference) or, after a failure, what had been taken for growth. */
@@ -193,11 +232,27 @@ static struct error *settle_body(struct db *db, void *context)
     return NULL;
 }
 
+/* What the operator was asked is withdrawn, unless it was completed in time: then it is done. */
+static struct error *unask_body(struct db *db, void *context)
+{
+    struct settling *settling = context;
+    struct operate_work *work = &settling->work;
+    bool completed;
+    TRY(load(db, work));
+    if (work->ended)
+        return NULL;
+    struct fulfilment_wish wish = wish_of(work);
+    TRY(fulfilment_withdraw(db, &wish, clock_now(work->job->clock), &completed));
+    return completed ? record_body(db, work) : NULL;
+}
+
 /* The way back: see the head of this file. */
 static struct error *settle(struct job *job)
 {
     struct settling settling = {.work = {.job = job}};
     TRY(job_transaction(job, DB_READ_COMMITTED, load_body, &settling.work));
+    if (!settling.work.ended && fulfilment_needed(&settling.work.resource))
+        return job_transaction(job, DB_READ_COMMITTED, unask_body, &settling);
     if (settling.work.ended || !settling.work.resource.endpoint || settling.work.verb == VERB_CONSOLE)
         return NULL;
     struct error *error = operate_look(&settling.work, &settling.seen);
@@ -210,6 +265,14 @@ static struct error *settle(struct job *job)
     return NULL;
 }
 
+/* A deletion failed: it goes on, and is metered as what it is. */
+static struct error *keep_after_all(struct db *db, struct resource *resource, const char *why, moment now)
+{
+    TRY(resource_become(db, resource, RESOURCE_DELETING, RESOURCE_ACTIVE, why, now));
+    resource->state = RESOURCE_ACTIVE;
+    return fulfilment_needed(resource) ? resource_meter(db, resource, now) : NULL;
+}
+
 static struct error *failed(struct db *db, struct job *job, const struct error *error)
 {
     struct operate_work work = {.job = job};
@@ -220,8 +283,7 @@ static struct error *failed(struct db *db, struct job *job, const struct error *
     if (work.verb == VERB_RESIZE)
         TRY(give_back(db, &work.resource, json_object_get(work.operation.args, "spec"), work.resource.spec));
     if (work.verb == VERB_DELETE)
-        TRY(resource_become(db, &work.resource, RESOURCE_DELETING, RESOURCE_ACTIVE, error_message(error),
-                            now));
+        TRY(keep_after_all(db, &work.resource, error_message(error), now));
     TRY(resource_release(db, &work.resource, work.operation.id, error_message(error), now));
     return operation_end(db, &work.operation, error, NULL, now);
 }

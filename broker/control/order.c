@@ -64,11 +64,6 @@ static bool read_item(struct placing *placing, size_t index, const char *pointer
                       "no kind is named \"%s\"", item->kind);
         return false;
     }
-    if (kind_external(kind)) {
-        error_collect(&placing->errors, arena_printf(placing->arena, "%s/kind", pointer),
-                      "can be quoted, not ordered yet: nobody is told to make it");
-        return false;
-    }
     if (!cloud)
         error_collect(&placing->errors, arena_printf(placing->arena, "%s/cloud", pointer),
                       "is required when the order names no cloud");
@@ -95,33 +90,53 @@ static void check_name(struct placing *placing, size_t index, const char *pointe
                           "is the name of /resources/%zu as well", i);
 }
 
-/* The instance that a volume or address is ordered for: one of this order by name, or a live one of the same
- * system. It brings cloud, zone and endpoint with it. */
-static struct error *find_owner(struct placing *placing, struct resource *resource, const char *pointer,
-                                const char *wanted, struct resource *ret_owner)
+/* "instance", or "instance or server": what the kind may be attached to, for people. */
+static const char *owners_text(struct arena *arena, const struct kind *kind)
 {
+    const char *text = kind_owner(kind, 0);
+    for (size_t i = 1; kind_owner(kind, i); i++)
+        text = arena_printf(arena, "%s or %s", text, kind_owner(kind, i));
+    return text;
+}
+
+/* One of this order by name, then a live one of the same system; `owner->id` NULL when there is none. */
+static struct error *find_owner_of_kind(struct placing *placing, const struct resource *resource,
+                                        const char *kind, const char *wanted, struct resource *ret_owner)
+{
+    ret_owner->id = NULL;
     for (size_t i = 0; i < placing->count; i++) {
         const struct resource *other = &placing->resources[i];
-        if (other->spec && !strcmp(other->kind, "instance") && !strcmp(other->name, wanted)) {
+        if (other->spec && !strcmp(other->kind, kind) && !strcmp(other->name, wanted)) {
             *ret_owner = *other;
             return NULL;
         }
     }
-    struct error *error = resource_find(placing->db, placing->arena, resource->unit, resource->system,
-                                        "instance", wanted, ret_owner);
+    struct error *error =
+        resource_find(placing->db, placing->arena, resource->unit, resource->system, kind, wanted, ret_owner);
     if (error && error_code(error) == ERR_NOT_FOUND) {
-        error_collect(&placing->errors, pointer, "names no instance of this order or of system \"%s\"",
-                      resource->system);
         error_free(error);
-        ret_owner->id = NULL;
         return NULL;
     }
-    if (!error && ret_owner->state != RESOURCE_ACTIVE) {
-        error_collect(&placing->errors, pointer, "names an instance that is %s",
+    return error;
+}
+
+/* What a volume, address, GPU or backup is ordered for. It brings cloud, zone and endpoint with it. */
+static struct error *find_owner(struct placing *placing, struct resource *resource, const char *pointer,
+                                const char *wanted, struct resource *ret_owner)
+{
+    const struct kind *kind = kind_find(resource->kind);
+    for (size_t i = 0; !ret_owner->id && kind_owner(kind, i); i++)
+        TRY(find_owner_of_kind(placing, resource, kind_owner(kind, i), wanted, ret_owner));
+    if (!ret_owner->id) {
+        error_collect(&placing->errors, pointer, "names no %s of this order or of system \"%s\"",
+                      owners_text(placing->arena, kind), resource->system);
+    } else if (ret_owner->order && ret_owner->state != RESOURCE_ACTIVE) { /* not one of this order */
+        error_collect(&placing->errors, pointer, "names a%s %s that is %s",
+                      strchr("aeiou", *ret_owner->kind) ? "n" : "", ret_owner->kind,
                       resource_state_name(ret_owner->state));
         ret_owner->id = NULL;
     }
-    return error;
+    return NULL;
 }
 
 static struct error *join_owner(struct placing *placing, size_t index, const char *pointer)
@@ -134,10 +149,11 @@ static struct error *join_owner(struct placing *placing, size_t index, const cha
     TRY(find_owner(placing, resource, at, wanted, &owner));
     if (!owner.id)
         return NULL;
+    const char *article = strchr("aeiou", *owner.kind) ? "n" : "";
     if (strcmp(owner.cloud, resource->cloud))
-        error_collect(&placing->errors, at, "names an instance on cloud \"%s\"", owner.cloud);
+        error_collect(&placing->errors, at, "names a%s %s on cloud \"%s\"", article, owner.kind, owner.cloud);
     if (resource->zone && owner.zone && strcmp(owner.zone, resource->zone))
-        error_collect(&placing->errors, at, "names an instance in zone \"%s\"", owner.zone);
+        error_collect(&placing->errors, at, "names a%s %s in zone \"%s\"", article, owner.kind, owner.zone);
     resource->attached_to = owner.id;
     if (!resource->zone)
         resource->zone = owner.zone;

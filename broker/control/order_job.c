@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/base/json.h"
+#include "broker/control/fulfilment.h"
 #include "broker/control/operation.h"
 #include "broker/control/order.h"
 #include "broker/control/provider_call.h"
@@ -22,7 +23,9 @@ struct work {
     struct resource *resources;
     size_t count;
     const struct error *failure;
-    size_t at; /* the resource that is being worked on */
+    size_t at;               /* the resource that is being worked on */
+    size_t open;             /* fulfilments that are waited for */
+    const char *waiting_for; /* the first of them, for people */
 };
 
 static struct error *load(struct db *db, struct work *work)
@@ -155,10 +158,59 @@ static struct error *make(struct work *work, struct resource *resource)
     return NULL;
 }
 
+static struct fulfilment_wish wish_of(const struct work *work, const struct resource *resource)
+{
+    return (struct fulfilment_wish){.resource = resource,
+                                    .operation = work->operation.id,
+                                    .job = work->job->id,
+                                    .verb = "create",
+                                    .spec = resource->spec};
+}
+
+static struct error *ask_for(struct db *db, struct work *work, struct resource *resource, moment now)
+{
+    struct fulfilment fulfilment;
+    struct fulfilment_wish wish = wish_of(work, resource);
+    if (resource->state == RESOURCE_REQUESTED) {
+        TRY(resource_become(db, resource, RESOURCE_REQUESTED, RESOURCE_CREATING, NULL, now));
+        resource->state = RESOURCE_CREATING;
+    }
+    TRY(fulfilment_ask(db, work->job->arena, &wish, now, &fulfilment));
+    TRY(fulfilment_refusal(&wish, &fulfilment));
+    if (fulfilment.state == FULFILMENT_OPEN && !work->open++)
+        work->waiting_for = arena_printf(work->job->arena, "%s %s", resource->kind, resource->name);
+    if (fulfilment.state != FULFILMENT_COMPLETED)
+        return NULL;
+    resource->ref = fulfilment.reference;
+    return resource_made(db, resource, fulfilment.reference, fulfilment.address, now);
+}
+
+static struct error *ask_body(struct db *db, void *context)
+{
+    struct work *work = context;
+    TRY(load(db, work));
+    work->open = 0;
+    for (size_t i = 0; i < work->count; i++) {
+        struct resource *resource = &work->resources[i];
+        bool wanted = resource->state == RESOURCE_REQUESTED || resource->state == RESOURCE_CREATING;
+        if (wanted && !resource->ref && fulfilment_needed(resource))
+            TRY(ask_for(db, work, resource, clock_now(work->job->clock)));
+    }
+    return NULL;
+}
+
+/* What people make comes first: it takes days, and nothing that a driver makes runs unmetered meanwhile. A
+ * GPU of an instance in the same order is set aside then, and the instance made right after. */
 static struct error *create(struct job *job)
 {
-    struct work work;
-    TRY(begin(job, &work));
+    struct work work = {.job = job};
+    TRY(job_transaction(job, DB_READ_COMMITTED, ask_body, &work));
+    if (work.open) {
+        operation_tell(job, work.unit, work.operation.id, 0,
+                       arena_printf(job->arena, "the provider's operator has %zu to fulfil, first %s",
+                                    work.open, work.waiting_for));
+        return job_wait(job, FULFILMENT_LOOK_US);
+    }
     for (work.at = 0; work.at < work.count; work.at++) {
         struct resource *resource = &work.resources[work.at];
         if (job_cancelled(job))
@@ -211,11 +263,34 @@ static struct error *load_owner(struct db *db, void *context)
                          &search->owner);
 }
 
+/* What is still asked is withdrawn; what the operator had completed they are asked to take back, which nobody
+ * waits for. */
+static struct error *unask_body(struct db *db, void *context)
+{
+    struct work *work = context;
+    moment now = clock_now(work->job->clock);
+    TRY(load(db, work));
+    for (size_t i = 0; i < work->count; i++) {
+        const struct resource *resource = &work->resources[i];
+        struct fulfilment_wish wish = wish_of(work, resource);
+        struct fulfilment back;
+        bool completed = false;
+        if (resource->state != RESOURCE_CREATING || !fulfilment_needed(resource))
+            continue;
+        TRY(fulfilment_withdraw(db, &wish, now, &completed));
+        wish.verb = "delete";
+        wish.job = NULL;
+        if (completed)
+            TRY(fulfilment_ask(db, work->job->arena, &wish, now, &back));
+    }
+    return NULL;
+}
+
 /* Volumes before instances: the other way round than they were made. */
 static struct error *uncreate(struct job *job)
 {
-    struct work work;
-    TRY(begin(job, &work));
+    struct work work = {.job = job};
+    TRY(job_transaction(job, DB_READ_COMMITTED, unask_body, &work));
     for (size_t i = work.count; i-- > 0;) {
         const struct resource *resource = &work.resources[i];
         struct owner_search search = {&work, resource, {0}};

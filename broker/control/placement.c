@@ -46,6 +46,12 @@ static void check_tenant(const struct placement_wish *wish, const struct placeme
 static void check_zone(const struct placement_wish *wish, const struct placement_facts *facts,
                        const char *pointer, struct error **errors)
 {
+    static const char *const rented[] = {"address", "bandwidth", NULL};
+    static const char *const keeps_data[] = {"object-store", "backup-policy", NULL};
+    if (!wish->zone && facts->insurance && one_of(wish->kind, keeps_data))
+        error_collect(errors, pointer,
+                      "needs an insurance zone: data of a medical-insurance system stays there (procurement "
+                      "1.3.1.2)");
     if (!wish->zone)
         return;
     if (!facts->zone_kind) {
@@ -60,7 +66,7 @@ static void check_zone(const struct placement_wish *wish, const struct placement
         error_collect(
             errors, pointer,
             "a medical-insurance system is placed in an insurance zone alone (procurement 1.3.1.2)");
-    if (!placement_needs_endpoint(wish->kind) && strcmp(facts->zone_kind, "internet"))
+    if (one_of(wish->kind, rented) && strcmp(facts->zone_kind, "internet"))
         error_collect(errors, pointer,
                       "Internet addresses and bandwidth are rented in an internet zone (procurement 2.3.2)");
 }

@@ -37,7 +37,8 @@ struct error *placement_load(struct db *db, struct arena *arena, const char *uni
 void placement_check(const struct placement_wish *wish, const struct placement_facts *facts,
                      const char *pointer, struct error **errors);
 
-/* Whether a hypervisor makes things of this kind; else the broker fulfils it alone. */
+/* Whether a hypervisor makes things of this kind; else the provider's operator does (fulfilment.h), or the
+ * broker alone. */
 bool placement_needs_endpoint(const char *kind);
 
 #endif

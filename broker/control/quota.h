@@ -6,8 +6,8 @@
 
 #include "broker/db/db.h"
 
-/* The metrics, in the order of their locks. The first five are also capacity; instances and addresses are
- * quota alone. */
+/* The metrics, in the order of their locks. The first five are also capacity; the others are quota alone:
+ * what operators fulfil has no capacity that anybody reports. */
 #define METRICS(X)                             \
     X(METRIC_VCPU, "vcpu")                     \
     X(METRIC_MEMORY_GB, "memory_gb")           \
@@ -15,7 +15,11 @@
     X(METRIC_HIGH_GB, "high_gb")               \
     X(METRIC_BANDWIDTH_MBPS, "bandwidth_mbps") \
     X(METRIC_INSTANCES, "instances")           \
-    X(METRIC_ADDRESSES, "addresses")
+    X(METRIC_ADDRESSES, "addresses")           \
+    X(METRIC_SERVERS, "servers")               \
+    X(METRIC_GPU_GB, "gpu_gb")                 \
+    X(METRIC_STATIC_GB, "static_gb")           \
+    X(METRIC_BACKUP_GB, "backup_gb")
 
 enum metric {
 #define X(symbol, name) symbol,

@@ -10,7 +10,8 @@
 
 /* A limit per metric; absent members keep what they are, -1 lifts the limit. */
 struct limits {
-    int64_t vcpu, memory_gb, standard_gb, high_gb, bandwidth_mbps, instances, addresses;
+    int64_t vcpu, memory_gb, standard_gb, high_gb, bandwidth_mbps, instances, addresses, servers, gpu_gb,
+        static_gb, backup_gb;
 };
 #define LIMIT_KEPT INT64_C(-2)
 #define LIMIT_MOST INT64_C(1000000000)
@@ -21,7 +22,8 @@ struct limits {
     }
 static const struct json_member limit_members[] = {
     LIMIT(vcpu),           LIMIT(memory_gb), LIMIT(standard_gb), LIMIT(high_gb),
-    LIMIT(bandwidth_mbps), LIMIT(instances), LIMIT(addresses),
+    LIMIT(bandwidth_mbps), LIMIT(instances), LIMIT(addresses),   LIMIT(servers),
+    LIMIT(gpu_gb),         LIMIT(static_gb), LIMIT(backup_gb),
 };
 static const struct json_spec limit_spec = JSON_SPEC(struct limits, limit_members);
 
@@ -42,8 +44,8 @@ static struct error *list_quotas(struct http_call *call, struct http_answer *ans
 static struct error *set_quotas(struct http_call *call, struct http_answer *answer)
 {
     const char *unit = http_param(call, "unit"), *cloud = http_param(call, "cloud");
-    struct limits limits = {LIMIT_KEPT, LIMIT_KEPT, LIMIT_KEPT, LIMIT_KEPT,
-                            LIMIT_KEPT, LIMIT_KEPT, LIMIT_KEPT};
+    struct limits limits = {LIMIT_KEPT, LIMIT_KEPT, LIMIT_KEPT, LIMIT_KEPT, LIMIT_KEPT, LIMIT_KEPT,
+                            LIMIT_KEPT, LIMIT_KEPT, LIMIT_KEPT, LIMIT_KEPT, LIMIT_KEPT};
     int64_t version;
     TRY(unit_version(call->db, unit, &version));
     TRY(cloud_version(call->db, cloud, &version));
@@ -56,6 +58,10 @@ static struct error *set_quotas(struct http_call *call, struct http_answer *answ
         [METRIC_BANDWIDTH_MBPS] = limits.bandwidth_mbps,
         [METRIC_INSTANCES] = limits.instances,
         [METRIC_ADDRESSES] = limits.addresses,
+        [METRIC_SERVERS] = limits.servers,
+        [METRIC_GPU_GB] = limits.gpu_gb,
+        [METRIC_STATIC_GB] = limits.static_gb,
+        [METRIC_BACKUP_GB] = limits.backup_gb,
     };
     for (int i = 0; i < METRIC_COUNT; i++)
         if (by_metric[i] != LIMIT_KEPT)

@@ -27,6 +27,20 @@ static enum metric storage_metric(const json_t *spec, const char *member)
     return performance && !strcmp(performance, "high") ? METRIC_HIGH_GB : METRIC_STANDARD_GB;
 }
 
+/* Kinds that are one number of one metric; of the others the operator alone knows what there is. */
+static void add_external(struct demand *demand, const char *kind, const json_t *spec, int sign)
+{
+    static const struct {
+        const char *kind, *member;
+        enum metric metric;
+    } table[] = {{"gpu", "memory_gb", METRIC_GPU_GB},
+                 {"object-store", "size_gb", METRIC_STATIC_GB},
+                 {"backup-policy", "space_gb", METRIC_BACKUP_GB}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(kind, table[i].kind))
+            demand->amount[table[i].metric] += sign * spec_int(spec, table[i].member);
+}
+
 void demand_add(struct demand *demand, const char *kind, const json_t *spec, int sign)
 {
     if (!strcmp(kind, "instance")) {
@@ -41,6 +55,10 @@ void demand_add(struct demand *demand, const char *kind, const json_t *spec, int
         demand->amount[METRIC_ADDRESSES] += sign;
     } else if (!strcmp(kind, "bandwidth")) {
         demand->amount[METRIC_BANDWIDTH_MBPS] += sign * spec_int(spec, "mbps");
+    } else if (!strcmp(kind, "server")) {
+        demand->amount[METRIC_SERVERS] += sign;
+    } else {
+        add_external(demand, kind, spec, sign);
     }
 }
 

@@ -78,7 +78,9 @@ struct error *resource_meter(struct db *db, const struct resource *resource, mom
         return usage_end(db, resource->unit, resource->id, at);
     TRY(cloud_kind(db, arena, resource->cloud, &subject.industry));
     TRY(provider_agreement(db, resource->provider, at, &agreement));
-    TRY(kind_usage(kind_find(resource->kind), resource->spec, &agreement, !strcmp(resource->power, "off"),
-                   items, &count));
+    const struct kind *kind = kind_find(resource->kind);
+    if (resource->state == RESOURCE_DELETING && kind_external(kind) && agreement.release == RELEASE_REQUESTED)
+        return usage_end(db, resource->unit, resource->id, at);
+    TRY(kind_usage(kind, resource->spec, &agreement, !strcmp(resource->power, "off"), items, &count));
     return usage_set(db, &subject, items, count, at);
 }

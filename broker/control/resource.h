@@ -84,8 +84,9 @@ struct error *resource_set_address(struct db *db, const struct resource *resourc
                                    const char *address) ERROR_MUST_USE;
 
 /* From `now` on it uses what its kind, spec, power and provider's agreement say (metering/usage.h); ended
- * ones use nothing. When this broker's clock is behind the resource's latest change, which another broker's
- * or an earlier clock told, the change counts from there on. The caller holds the row. */
+ * ones use nothing, nor do those that an operator is asked to release when the agreement says so. When this
+ * broker's clock is behind the resource's latest change, which another broker's or an earlier clock told, the
+ * change counts from there on. The caller holds the row. */
 struct error *resource_meter(struct db *db, const struct resource *resource, moment now) ERROR_MUST_USE;
 
 const char *resource_power_name(enum driver_power power);

@@ -1,5 +1,6 @@
 /* /v1/instances, /v1/volumes, /v1/addresses, /v1/bandwidths and /v1/resources (all kinds): what there is, and
- * what can be done to it. The kind of a call is that of its path, so that every verb is one handler. */
+ * what can be done to it. The kind of a call is that of its path, so that every verb is one handler; kinds
+ * without a path of their own are operated on /v1/resources. */
 #include <string.h>
 
 #include "broker/control/operate.h"
@@ -42,6 +43,15 @@ static struct error *get(struct http_call *call, struct http_answer *answer)
                     arena_printf(call->arena, "such %s", kind ? kind : "resource"), answer);
 }
 
+/* Instances and volumes have permissions of their own, which a token may lack. */
+static struct error *check_path(const struct http_call *call, const struct resource *resource)
+{
+    bool own = !strcmp(resource->kind, "instance") || !strcmp(resource->kind, "volume");
+    return kind_of(call) || !own ? NULL
+                                 : error_new(ERR_CONFLICT, "operate %s \"%s\" on /v1/%ss", resource->kind,
+                                             resource->name, resource->kind);
+}
+
 /* Locked, and within the caller's own scope: who may see a cloud's resources may not for that operate them.
  */
 static struct error *find(struct http_call *call, struct resource *ret_resource)
@@ -51,6 +61,7 @@ static struct error *find(struct http_call *call, struct resource *ret_resource)
     TRY(resource_load(call->db, call->arena, NULL, http_param(call, "id"), kind_of(call), &resource));
     if (!principal_sees_system(call->principal, resource.unit, resource.system))
         return error_new(ERR_NOT_FOUND, "no such %s", resource.kind);
+    TRY(check_path(call, &resource));
     *ret_resource = resource;
     return NULL;
 }
@@ -172,6 +183,8 @@ static struct error *delete (struct http_call *call, struct http_answer *answer)
 static const struct http_route routes[] = {
     {"GET", "/v1/resources", list, "resources:read", 0, "kind," PAGED},
     {"GET", "/v1/resources/{id}", get, "resources:read", 0, NULL},
+    {"POST", "/v1/resources/{id}:resize", resize, "resources:operate", HTTP_KEYED, NULL},
+    {"DELETE", "/v1/resources/{id}", delete, "resources:operate", HTTP_CONDITIONAL, NULL},
     {"GET", "/v1/instances", list, "instances:read", 0, PAGED},
     {"GET", "/v1/instances/{id}", get, "instances:read", 0, NULL},
     {"DELETE", "/v1/instances/{id}", delete, "instances:operate", HTTP_CONDITIONAL, NULL},

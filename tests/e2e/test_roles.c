@@ -35,7 +35,7 @@ enum outside {
 /* What there is inside: of unit 110105 on cloud health. */
 struct ground {
     struct world *world;
-    char *instance, *volume, *address, *bandwidth, *order, *operation, *bill, *bid, *drift;
+    char *instance, *volume, *address, *bandwidth, *order, *operation, *bill, *bid, *drift, *fulfilment;
     char month[8];
     char *inside[ROLE_COUNT], *outside[ROLE_COUNT]; /* tokens */
 };
@@ -80,7 +80,11 @@ static const struct rule rules[] = {
     {"/v1/orders", "POST", OPEN, "{}"},
     {"/v1/orders/{order}", NULL, HIDDEN, NULL},
     {"/v1/resources", NULL, LIST, NULL},
-    {"/v1/resources/{id}", NULL, HIDDEN, NULL},
+    {"/v1/resources/{id}", NULL, HIDDEN, "{\"configuration\":1}"},
+    {"/v1/fulfilments", NULL, LIST, NULL},
+    {"/v1/fulfilments/{fulfilment}", NULL, HIDDEN, NULL},
+    {"/v1/fulfilments/{fulfilment}:complete", NULL, HIDDEN, "{\"reference\":\"r\"}"},
+    {"/v1/fulfilments/{fulfilment}:refuse", NULL, HIDDEN, "{\"reason\":\"r\"}"},
     {"/v1/instances", NULL, LIST, NULL},
     {"/v1/instances/{id}", NULL, HIDDEN, "{}"},
     {"/v1/instances/{id}:resize", NULL, HIDDEN, "{\"vcpu\":1}"},
@@ -150,10 +154,10 @@ static const char *path_of(const struct ground *g, struct arena *arena, const ch
 {
     const struct {
         const char *name, *value;
-    } values[] = {{"cloud", "health"},      {"endpoint", "health-1"}, {"unit", WORLD_UNIT},
-                  {"system", WORLD_SYSTEM}, {"order", g->order},      {"operation", g->operation},
-                  {"drift", g->drift},      {"month", g->month},      {"jti", NO_UUID},
-                  {"kid", "none"}};
+    } values[] = {{"cloud", "health"},           {"endpoint", "health-1"}, {"unit", WORLD_UNIT},
+                  {"system", WORLD_SYSTEM},      {"order", g->order},      {"operation", g->operation},
+                  {"drift", g->drift},           {"month", g->month},      {"jti", NO_UUID},
+                  {"fulfilment", g->fulfilment}, {"kid", "none"}};
     const char *open = strchr(pattern, '{'), *close = strchr(pattern, '}'), *value = NULL;
     if (!open)
         return pattern;
@@ -347,6 +351,13 @@ static int start(void **state)
     g->address = world_id(w, "address", "ip");
     g->bandwidth = world_id(w, "bandwidth", "line");
     g->order = world_value(w, "SELECT id FROM orders");
+    /* What the provider's operator has still to make. */
+    items = json_array();
+    json_array_append_new(items,
+                          world_item("certificate", "cert", json_pack("{s:[s]}", "domains", "a.example.cn")));
+    free(world_order(w, w->operator_, WORLD_SYSTEM, "health", items));
+    world_await(w, "SELECT count(*) FROM fulfilment WHERE state = 'open'", "1", 60);
+    g->fulfilment = world_value(w, "SELECT id FROM fulfilment");
     g->bid = world_value(w, "SELECT id FROM bid WHERE provider_id = 'provider-health'");
     moment now = (moment)time(NULL) * MOMENT_SECOND;
     month_format(month_of(now), g->month);
@@ -367,7 +378,7 @@ static int stop(void **state)
     struct ground *g = *state;
     world_stop(g->world);
     char **texts[] = {&g->instance,  &g->volume, &g->address, &g->bandwidth, &g->order,
-                      &g->operation, &g->bill,   &g->bid,     &g->drift};
+                      &g->operation, &g->bill,   &g->bid,     &g->drift,     &g->fulfilment};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(*texts[i]);
     for (int role = 0; role < ROLE_COUNT; role++) {

@@ -19,7 +19,8 @@ static const char *const expected[ROLE_COUNT] = {
         " alerts:read audit:read audit:verify bids:approve bids:read bids:write bills:close bills:read "
         "capacity:read capacity:write "
         "catalog:read clouds:read clouds:write drift:read drift:resolve endpoints:read endpoints:write "
-        "events:read instances:operate instances:read jobs:operate jobs:read keys:read keys:rotate "
+        "events:read fulfilments:read fulfilments:write instances:operate instances:read jobs:operate "
+        "jobs:read keys:read keys:rotate "
         "metrics:read operations:cancel operations:read operations:retry orders:approve orders:read "
         "orders:write prices:read "
         "principals:read principals:write providers:read providers:write quotas:read quotas:write "
@@ -35,7 +36,8 @@ static const char *const expected[ROLE_COUNT] = {
     /* Its prices, and sight of what runs on its clouds; nothing that belongs to tenants is operated. */
     [ROLE_PROVIDER_OPERATOR] =
         " alerts:read bids:read bids:write bills:read capacity:read catalog:read clouds:read drift:read "
-        "drift:resolve endpoints:read events:read instances:read operations:read prices:read "
+        "drift:resolve endpoints:read events:read fulfilments:read fulfilments:write instances:read "
+        "operations:read prices:read "
         "providers:read resources:read self:read usage:read usage:write volumes:read ",
     /* All of its unit, people included. */
     [ROLE_UNIT_ADMIN] =
@@ -63,7 +65,8 @@ static const char *const expected[ROLE_COUNT] = {
     [ROLE_AUDITOR] =
         " alerts:read audit:read audit:verify bids:read bills:read capacity:read catalog:read clouds:read "
         "drift:read "
-        "endpoints:read events:read instances:read jobs:read keys:read metrics:read operations:read "
+        "endpoints:read events:read fulfilments:read instances:read jobs:read keys:read metrics:read "
+        "operations:read "
         "orders:read prices:read principals:read providers:read quotas:read resources:read self:read "
         "statements:read tokens:read units:read usage:read volumes:read ",
 };

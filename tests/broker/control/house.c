@@ -86,7 +86,8 @@ int house_reset(void **state)
     pg_exec(
         house.pg,
         "ALTER TABLE usage_interval DISABLE TRIGGER USER;" /* it never changes: but between two tests */
-        "TRUNCATE orders, resource, operation, address_lease, drift, alert, quota, capacity, job, "
+        "TRUNCATE orders, resource, operation, fulfilment, address_lease, drift, alert, quota, capacity, "
+        "job, "
         "usage_interval;"
         "ALTER TABLE usage_interval ENABLE TRIGGER USER;"
         "UPDATE endpoint SET enabled = true, synced_at = NULL, tried_at = NULL, sync_error = "
@@ -258,6 +259,12 @@ static void check_same(const char *what, const char *sql)
     " SELECT unit_id, cloud_id, coalesce(endpoint_id, ''), (spec ->> 'performance') || '_gb',"              \
     " (spec ->> 'size_gb')::bigint" LIVE "AND kind = 'volume' UNION ALL"                                    \
     " SELECT unit_id, cloud_id, '', 'addresses', 1" LIVE "AND kind = 'address' UNION ALL"                   \
+    " SELECT unit_id, cloud_id, '', 'servers', 1" LIVE "AND kind = 'server' UNION ALL"                      \
+    " SELECT unit_id, cloud_id, '', m, (spec ->> k)::bigint FROM resource JOIN (VALUES ('gpu', 'gpu_gb', "  \
+    "'memory_gb'),"                                                                                         \
+    " ('object-store', 'static_gb', 'size_gb'), ('backup-policy', 'backup_gb', 'space_gb')) AS x (kd, m, "  \
+    "k) ON kd = kind"                                                                                       \
+    " WHERE state NOT IN ('deleted', 'failed') UNION ALL"                                                   \
     " SELECT unit_id, cloud_id, '', 'bandwidth_mbps', (spec ->> 'mbps')::bigint" LIVE                       \
     "AND kind = 'bandwidth'"
 
@@ -271,7 +278,9 @@ void house_check(void)
     check_same(
         "capacity differs from what lives",
         "SELECT string_agg(format('%s %s: %s, wanted %s', endpoint_id, metric, reserved, n), '; ') FROM"
-        " (SELECT c, e, m, sum(n) AS n FROM (" TAKEN ") t WHERE m NOT IN ('instances', 'addresses')"
+        " (SELECT c, e, m, sum(n) AS n FROM (" TAKEN
+        ") t WHERE m NOT IN ('instances', 'addresses', 'servers',"
+        " 'gpu_gb', 'static_gb', 'backup_gb')"
         " GROUP BY 1, 2, 3) w FULL JOIN capacity k ON k.endpoint_id = e AND k.cloud_id = c AND k.metric = m"
         " WHERE coalesce(reserved, 0) <> coalesce(n, 0)");
     check_same("resources are still held",
@@ -289,6 +298,10 @@ void house_check(void)
     check_same("something hangs on what is gone",
                "SELECT string_agg(v.name, '; ') FROM resource v JOIN resource i ON i.id = v.attached_to"
                " WHERE v.state = 'active' AND i.state IN ('deleted', 'failed')");
+    check_same("a fulfilment is open that nothing waits for",
+               "SELECT string_agg(f.verb || ' ' || f.name, '; ') FROM fulfilment f"
+               " JOIN operation o ON o.id = f.operation_id WHERE f.state = 'open' AND f.job_id IS NOT NULL"
+               " AND o.ended_at IS NOT NULL");
     assert_int_equal(
         memory_cloud_machines(),
         pg_number(house.pg, "SELECT count(*) FROM resource WHERE state = 'active' AND kind = 'instance'"));

@@ -55,9 +55,9 @@ static struct error *enrol(struct db *db, void *context)
 
 static int open_api(void **state)
 {
-    static const struct http_table *const tables[] = {&capacity_routes, &endpoint_routes, &operation_routes,
-                                                      &drift_routes,    &job_routes,      &resource_routes,
-                                                      &order_routes};
+    static const struct http_table *const tables[] = {&capacity_routes, &endpoint_routes,  &operation_routes,
+                                                      &drift_routes,    &job_routes,       &resource_routes,
+                                                      &order_routes,    &fulfilment_routes};
     char folder[512];
     house_open(state);
     pg_exec(house.pg,
@@ -241,6 +241,87 @@ static void what_is_missing_is_adopted_by_its_provider(void **state)
     house_check();
 }
 
+#define ACCOUNTS "[{\"kind\":\"remote-account\",\"name\":\"ops\",\"spec\":{\"accounts\":3}}]"
+
+static const char *text(const json_t *json, const char *member)
+{
+    const char *value = json_string_value(json_object_get(json, member));
+    return value ? value : "";
+}
+
+/* From the order to its end over HTTP, by those who may. */
+static void the_operator_fulfils_what_waits(void **state)
+{
+    char operation[37], id[37];
+    ARENA_AUTO struct arena *arena = arena_new();
+    ok(house_order(ACCOUNTS, operation));
+    house_run();
+    jobs_await(house.pg, "SELECT count(*) FROM fulfilment WHERE state = 'open'", "1");
+    json_t *list =
+        json_object_get(call(arena, OPERATOR, "GET", "/v1/fulfilments?cloud=c", NULL, 200), "fulfilments");
+    assert_int_equal(json_array_size(list), 1);
+    const json_t *first = json_array_get(list, 0);
+    assert_string_equal(text(first, "verb"), "create");
+    assert_true(json_is_false(json_object_get(first, "overdue")));
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(first, "spec"), "accounts")), 3);
+    const char *path = arena_printf(arena, "/v1/fulfilments/%s", text(first, "id"));
+    const char *done = arena_printf(arena, "%s:complete", path), *no = arena_printf(arena, "%s:refuse", path);
+    assert_int_equal(count(arena, OTHER_OPERATOR, "/v1/fulfilments", "fulfilments"), 0);
+    assert_int_equal(count(arena, ADMIN, "/v1/fulfilments?kind=remote-account", "fulfilments"), 1);
+    assert_int_equal(count(arena, ADMIN, "/v1/fulfilments?kind=waf", "fulfilments"), 0);
+    assert_int_equal(count(arena, ADMIN, "/v1/fulfilments?state=completed", "fulfilments"), 0);
+    call(arena, ADMIN, "GET", "/v1/fulfilments?state=done", NULL, 400);
+    call(arena, UNIT, "GET", "/v1/fulfilments", NULL, 403);
+    call(arena, UNIT, "POST", done, "{\"reference\":\"r\"}", 403);
+    call(arena, OTHER_OPERATOR, "GET", path, NULL, 404);
+    call(arena, OTHER_OPERATOR, "POST", done, "{\"reference\":\"r\"}", 404);
+    call(arena, OPERATOR, "POST", done, "{}", 422);
+    call(arena, OPERATOR, "POST", done, "{\"reference\":\"\"}", 422);
+    call(arena, OPERATOR, "POST", no, "{\"reference\":\"r\"}", 422);
+    /* Asked long ago. */
+    pg_exec(house.pg, "UPDATE fulfilment SET due_at = now() - interval '1 second'");
+    assert_true(json_is_true(json_object_get(call(arena, OPERATOR, "GET", path, NULL, 200), "overdue")));
+    json_t *completed =
+        call(arena, OPERATOR, "POST", done, "{\"reference\":\"ACC-1\",\"address\":\"vpn.example.cn\"}", 200);
+    assert_string_equal(text(completed, "state"), "completed");
+    assert_string_equal(text(completed, "ended_by"), "operator");
+    assert_true(json_is_false(json_object_get(completed, "overdue")));
+    call(arena, OPERATOR, "POST", no, "{\"reason\":\"r\"}", 409);
+    house_await(operation, "succeeded");
+    house_id("ops", id);
+    const char *resource = arena_printf(arena, "/v1/resources/%s", id);
+    assert_string_equal(text(call(arena, UNIT, "GET", resource, NULL, 200), "address"), "vpn.example.cn");
+    const char *resize = arena_printf(arena, "%s:resize", resource);
+    call(arena, OPERATOR, "POST", resize, "{\"accounts\":5}", 403);
+    call(arena, MEMBER, "POST", resize, "{\"accounts\":5}", 404);
+    call(arena, UNIT, "POST", resize, "{\"accounts\":0}", 422);
+    call(arena, UNIT, "POST", resize, "{\"accounts\":5}", 202);
+    jobs_await(house.pg, "SELECT count(*) FROM fulfilment WHERE state = 'open' AND verb = 'resize'", "1");
+    char *asked = house_text("SELECT id FROM fulfilment WHERE state = 'open'");
+    json_t *refused_one =
+        call(arena, OPERATOR, "POST", arena_printf(arena, "/v1/fulfilments/%s:refuse", asked),
+             "{\"reason\":\"no licences\"}", 200);
+    assert_string_equal(text(refused_one, "reason"), "no licences");
+    free(asked);
+    jobs_await(house.pg, "SELECT count(*) FROM operation WHERE ended_at IS NULL", "0");
+    assert_string_equal(text(call(arena, UNIT, "GET", resource, NULL, 200), "error"),
+                        "the provider refused to resize remote-account \"ops\": no licences");
+    house_check();
+}
+
+/* A token that may not operate instances does not do it on /v1/resources. */
+static void kinds_with_a_path_are_operated_there(void **state)
+{
+    char operation[37], id[37];
+    ARENA_AUTO struct arena *arena = arena_new();
+    ok(house_order(ONE_INSTANCE("web"), operation));
+    house_run();
+    house_await(operation, "succeeded");
+    house_id("web", id);
+    call(arena, UNIT, "POST", arena_printf(arena, "/v1/resources/%s:resize", id), "{\"vcpu\":1}", 409);
+    house_check();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_reset, house_rest)
 
 int main(void)
@@ -251,6 +332,8 @@ int main(void)
         TEST(a_console_is_for_its_unit),
         TEST(nobody_operates_what_is_not_theirs),
         TEST(what_is_missing_is_adopted_by_its_provider),
+        TEST(the_operator_fulfils_what_waits),
+        TEST(kinds_with_a_path_are_operated_there),
     };
     return cmocka_run_group_tests(tests, open_api, close_api);
 }
