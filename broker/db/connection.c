@@ -21,6 +21,11 @@ static const char session_settings[] =
     " CASE WHEN current_setting('idle_in_transaction_session_timeout') = '0'"
     " THEN set_config('idle_in_transaction_session_timeout', '60s', false) END";
 
+/* In ms; what is set already and shorter stays. */
+static const char shorter_idle[] =
+    "SELECT set_config('idle_in_transaction_session_timeout', $1, false) FROM pg_settings"
+    " WHERE name = 'idle_in_transaction_session_timeout' AND setting::bigint > $1::bigint";
+
 static void on_notice(void *arg, const PGresult *result)
 {
     (void)arg; /* libpq's form */
@@ -39,6 +44,21 @@ static struct error *listen_to(struct db *db, const char *channel)
     return error_wrap(error, "could not listen to %s", channel);
 }
 
+static bool set_up_session(PGconn *conn, int64_t idle_us)
+{
+    PGresult *result = PQexec(conn, session_settings);
+    bool good = PQresultStatus(result) == PGRES_TUPLES_OK;
+    PQclear(result);
+    if (!good || !idle_us)
+        return good;
+    char *millis = xasprintf("%lld", (long long)(idle_us + 999) / 1000);
+    result = PQexecParams(conn, shorter_idle, 1, NULL, (const char *const[]){millis}, NULL, NULL, 0);
+    good = PQresultStatus(result) == PGRES_TUPLES_OK;
+    PQclear(result);
+    free(millis);
+    return good;
+}
+
 static struct error *open_connection(struct db *db)
 {
     static const char *const names[] = {"connect_timeout",     "application_name", "keepalives_idle",
@@ -53,10 +73,7 @@ static struct error *open_connection(struct db *db)
         return error;
     }
     (void)PQsetNoticeReceiver(conn, on_notice, NULL);
-    PGresult *result = PQexec(conn, session_settings);
-    bool good = PQresultStatus(result) == PGRES_TUPLES_OK;
-    PQclear(result);
-    if (!good || !PQenterPipelineMode(conn)) {
+    if (!set_up_session(conn, db->idle_us) || !PQenterPipelineMode(conn)) {
         struct error *error = db_lost(conn, "could not set up the database session");
         PQfinish(conn);
         return error;
@@ -110,9 +127,10 @@ struct error *db_ready(struct db *db)
     return error;
 }
 
-struct error *db_connect(const char *conninfo, struct db **ret_db)
+struct error *db_connect_idle(const char *conninfo, int64_t idle_us, struct db **ret_db)
 {
     struct db *db = xcalloc(1, sizeof *db);
+    db->idle_us = idle_us;
     db->conninfo = xstrdup(conninfo);
     struct error *error = open_connection(db);
     if (error) {
@@ -121,6 +139,11 @@ struct error *db_connect(const char *conninfo, struct db **ret_db)
     }
     *ret_db = db;
     return NULL;
+}
+
+struct error *db_connect(const char *conninfo, struct db **ret_db)
+{
+    return db_connect_idle(conninfo, 0, ret_db);
 }
 
 void db_close(struct db *db)

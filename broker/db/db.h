@@ -30,6 +30,10 @@ struct db;
 
 /* `conninfo` is libpq's; several hosts with target_session_attrs=read-write work. */
 struct error *db_connect(const char *conninfo, struct db **ret_db) ERROR_MUST_USE;
+/* The same, for transactions that hold what others wait for: a client that stalls inside one, its machine
+ * asleep or its network gone, keeps its locks for `idle_us` at most, or for less where the conninfo or the
+ * role says so. Its next use of the connection is ERR_UNAVAILABLE. */
+struct error *db_connect_idle(const char *conninfo, int64_t idle_us, struct db **ret_db) ERROR_MUST_USE;
 void db_close(struct db *db);
 
 struct db_statement {

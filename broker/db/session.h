@@ -28,7 +28,8 @@ struct db_item {
 
 struct db {
     char *conninfo;
-    PGconn *conn; /* NULL: lost, opened again on the next use outside a running transaction */
+    int64_t idle_us; /* the most inside a transaction, when shorter than the session's; 0: no wish */
+    PGconn *conn;    /* NULL: lost, opened again on the next use outside a running transaction */
 
     const struct db_statement **prepared; /* on this connection: open addressing, a power of two */
     size_t prepared_count, prepared_size;

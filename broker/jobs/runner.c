@@ -45,6 +45,13 @@ struct job_runner {
     int wake; /* eventfd: ends the beat */
 };
 
+/* What this broker's transactions hold of jobs, another broker waits for: should this one stall inside one,
+ * it is as good as a lease, and ends like a lease. */
+static struct error *connect_database(const struct job_runner *runner, struct db **ret_db)
+{
+    return db_connect_idle(runner->conninfo, runner->settings.lease_us, ret_db);
+}
+
 static const struct job_type *find_type(const struct job_runner *runner, const char *name)
 {
     for (size_t i = 0; i < runner->settings.type_count; i++) {
@@ -147,7 +154,7 @@ static void *be_worker(void *arg)
     struct db *db = NULL;
     while (!runner->stopping) {
         int64_t wait = 0;
-        struct error *error = db ? NULL : db_connect(runner->conninfo, &db);
+        struct error *error = db ? NULL : connect_database(runner, &db);
         if (!error)
             error = look_for_work(worker, db, &wait);
         if (error) {
@@ -174,10 +181,9 @@ struct beating {
 
 static struct error *beat_once(struct job_runner *runner, struct beating *beating)
 {
-    if (!beating->db) {
-        TRY(db_connect(runner->conninfo, &beating->db));
-        TRY(db_listen(beating->db, "job_ready"));
-    }
+    if (!beating->db)
+        TRY(connect_database(runner, &beating->db));
+    TRY(db_listen(beating->db, "job_ready")); /* nothing to do once it did */
     int64_t lease = runner->settings.lease_us, now = moment_monotonic();
     if (now >= beating->renew_at) {
         TRY(job_renew(beating->db, runner->slots, runner->settings.workers, lease));

@@ -489,6 +489,20 @@ static void sessions_are_set_up(void **state)
     for (int i = 0; i < 6; i++)
         assert_string_equal(db_get_text(rows, 0, i), wanted[i]);
     db_rows_free(rows);
+    static const struct db_statement idle = {"idle",
+                                             "SELECT current_setting('idle_in_transaction_session_timeout')"};
+    static const struct {
+        int64_t asked;
+        const char *got;
+    } limits[] = {{2 * MOMENT_SECOND, "2s"}, {1, "1ms"}, {MOMENT_HOUR, "1min"}};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct db *limited;
+        assert_good(db_connect_idle(pg_conninfo(pg), limits[i].asked, &limited));
+        assert_good(db_query(limited, &idle, DB_NO_VALUES, &rows));
+        assert_string_equal(db_get_text(rows, 0, 0), limits[i].got);
+        db_rows_free(rows);
+        db_close(limited);
+    }
     struct db *none;
     assert_fails(db_connect("host=/nonexistent", &none), ERR_UNAVAILABLE);
     assert_fails(db_connect("no such=option here", &none), ERR_UNAVAILABLE);
