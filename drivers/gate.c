@@ -263,7 +263,7 @@ static struct error *attempt(struct gate *gate, struct task **task, const struct
         return error_new(ERR_TIMEOUT, "no time left");
     TRY(look_at_breaker(gate));
     TRY(take_token(gate, call->deadline_us));
-    TRY(lanes_acquire(gate->lanes, call->deadline_us, watcher, &lane, &first));
+    TRY(lanes_acquire(gate->lanes, call, watcher, &lane, &first));
     struct error *error = run_on(gate, lane, task, call, ret_outcome);
     if (first)
         lanes_settle(gate->lanes);
@@ -274,10 +274,11 @@ static struct error *attempt(struct gate *gate, struct task **task, const struct
  * unavailable is repeated, and what is not repeatable only when it was not started. */
 static int64_t next_pause(const struct gate *gate, const struct operation *operation,
                           const struct error *error, const struct lane_outcome *outcome, unsigned attempts,
-                          int64_t deadline_us)
+                          const struct driver_call *call)
 {
     if (!error || error_code(error) != ERR_UNAVAILABLE || !outcome->ran ||
-        attempts >= gate->limits.attempts || (outcome->asked && !operation->repeatable))
+        attempts >= gate->limits.attempts || (outcome->asked && !operation->repeatable) ||
+        (call->progress && !call->progress(call->context, 0, "waiting")))
         return -1;
     int64_t pause = gate->limits.backoff_us;
     for (unsigned i = 1; i < attempts && pause < MOMENT_MINUTE; i++)
@@ -286,7 +287,7 @@ static int64_t next_pause(const struct gate *gate, const struct operation *opera
     random_bytes(&random, sizeof random);
     pause +=
         pause * (int64_t)(random % 1000) / 2000; /* up to half more, so that callers do not march in step */
-    return moment_monotonic() + pause < deadline_us ? pause : -1;
+    return moment_monotonic() + pause < call->deadline_us ? pause : -1;
 }
 
 static void report(struct gate *gate, const struct operation *operation, const char *object, int64_t started,
@@ -330,7 +331,7 @@ static struct error *pass(struct gate *gate, const struct driver_call *call, boo
         error_free(error);
         error = latest;
         attempts++;
-        pause = next_pause(gate, operation, error, &outcome, attempts, bounded.deadline_us);
+        pause = next_pause(gate, operation, error, &outcome, attempts, &bounded);
     }
     report(gate, operation, object, started, attempts, error);
     lock(gate);

@@ -6,7 +6,9 @@
  * (ERR_UNAVAILABLE, or ERR_DENIED after a failed logon, with error_retry_after set); takes a token of the
  * rate limit and a session, waiting for both at most until the call's deadline (ERR_BUSY); runs the driver on
  * the session's own thread; checks the result (a broken promise is ERR_INTERNAL naming the driver); repeats
- * what is safe to repeat on ERR_UNAVAILABLE; writes one log line, event "driver.call".
+ * what is safe to repeat on ERR_UNAVAILABLE; writes one log line, event "driver.call". Who waits for a
+ * session is asked through call->progress (0, "waiting") and may cancel: ERR_CANCELLED. It is asked before
+ * each further try too, and when it cancels there is none: the last error stays.
  *
  * Hanging drivers. A session lives on a thread of the gate, with its own copy of the arguments and its own
  * arena. A driver that has not returned `grace_us` after the deadline is left behind: the caller gets

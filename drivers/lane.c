@@ -13,6 +13,8 @@
 #include "broker/base/log.h"
 #include "broker/base/moment.h"
 
+#define ASK_US (MOMENT_SECOND / 2) /* between asking one who waits for a session whether to wait on */
+
 enum lane_state { LANE_IDLE, LANE_BUSY, LANE_LEAVING, LANE_HUNG };
 
 /* One run of a task; shared by the caller and the lane until one of them gives it up. */
@@ -395,11 +397,12 @@ void lanes_settle(struct lanes *lanes)
     unlock(lanes);
 }
 
-struct error *lanes_acquire(struct lanes *lanes, int64_t deadline_us, bool watcher, struct lane **ret_lane,
-                            bool *ret_first)
+struct error *lanes_acquire(struct lanes *lanes, const struct driver_call *call, bool watcher,
+                            struct lane **ret_lane, bool *ret_first)
 {
     struct error *error = NULL;
     struct lane *lane = NULL;
+    int64_t ask_at = moment_monotonic() + ASK_US;
     lock(lanes);
     lanes->waiting++;
     for (;;) {
@@ -407,13 +410,26 @@ struct error *lanes_acquire(struct lanes *lanes, int64_t deadline_us, bool watch
         error = try_acquire(lanes, &census, watcher, &lane);
         if (error || lane)
             break;
-        int64_t now = moment_monotonic(), until = deadline_us;
-        if (now >= deadline_us) {
+        int64_t now = moment_monotonic(), until = call->deadline_us;
+        if (now >= until) {
             error = error_new(ERR_BUSY, "all %u sessions are in use", lanes->limits.sessions);
             break;
         }
         if (census.leaving && until > now + lanes->limits.grace_us)
             until = now + lanes->limits.grace_us;
+        if (call->progress && now >= ask_at) {
+            unlock(lanes);
+            bool on = call->progress(call->context, 0, "waiting");
+            lock(lanes);
+            if (!on) {
+                error = error_new(ERR_CANCELLED, "cancelled while waiting for a session");
+                break;
+            }
+            ask_at = now + ASK_US;
+            continue; /* much may have changed meanwhile */
+        }
+        if (call->progress && until > ask_at)
+            until = ask_at;
         wait_until(&lanes->changed, lanes, until);
     }
     lanes->waiting--;

@@ -27,12 +27,13 @@ struct lanes *lanes_new(const struct driver *driver, const struct driver_endpoin
 void lanes_free(struct lanes *lanes);
 const struct driver_endpoint *lanes_endpoint(const struct lanes *lanes);
 
-/* A lane for one call; the watcher's is kept apart. Waits until `deadline_us`, then ERR_BUSY; ERR_UNAVAILABLE
- * at once when hung_max sessions hang. Until a logon has worked only one caller at a time gets a lane, so
+/* A lane for one call; the watcher's is kept apart. Waits until the call's deadline, then ERR_BUSY, or until
+ * its progress, asked twice a second ("waiting"), cancels; ERR_UNAVAILABLE at once when hung_max sessions
+ * hang. Until a logon has worked only one caller at a time gets a lane, so
  * that a wrong password is tried once and not once by each of them: *ret_first says that it is this caller,
  * who calls lanes_settle when everybody can know what came of it. */
-struct error *lanes_acquire(struct lanes *lanes, int64_t deadline_us, bool watcher, struct lane **ret_lane,
-                            bool *ret_first) ERROR_MUST_USE;
+struct error *lanes_acquire(struct lanes *lanes, const struct driver_call *call, bool watcher,
+                            struct lane **ret_lane, bool *ret_first) ERROR_MUST_USE;
 void lanes_settle(struct lanes *lanes);
 /* Gives an acquired lane back unused. */
 void lanes_release(struct lane *lane);

@@ -529,9 +529,13 @@ static void test_limits_the_rate(void **state)
     for (int i = 0; i < 7; i++)
         assert_null(find());
     assert_true(moment_monotonic() - before >= 49 * MS); /* five tokens at 10 ms each */
+    gate_free(gate);
+    limits.rate = limits.burst = 1; /* slow enough that no token comes while this is read */
+    open_gate(limits);
+    assert_null(find());
     struct driver_call call = call_for(2 * MS);
     struct driver_instance instance;
-    assert_fails(gate_instance_find(gate, &call, &key, &instance), ERR_BUSY, "100 calls a second");
+    assert_fails(gate_instance_find(gate, &call, &key, &instance), ERR_BUSY, "1 calls a second");
 }
 
 static void set_ping_fails(struct script *script)
@@ -581,6 +585,42 @@ static void *watch_long(void *argument)
 static bool one_running(const struct script *script)
 {
     return script->running == 1;
+}
+
+static bool stop_waiting(void *context, int percent, const char *step)
+{
+    atomic_int *asked = context;
+    (void)percent;
+    return strcmp(step, "waiting") != 0 || ++*asked < 2;
+}
+
+/* Neither the wait for a session nor the pause before another try outlasts a caller who gives up. */
+static void test_waits_can_be_cancelled(void **state)
+{
+    struct gate_limits limits = quick();
+    limits.sessions = 1;
+    limits.attempts = 10;
+    open_gate(limits);
+    assert_null(find());
+    atomic_int asked = 0;
+    struct driver_call call = call_for(20 * MOMENT_SECOND);
+    struct driver_instance instance;
+    call.progress = stop_waiting;
+    call.context = &asked;
+    script_change(set_hang);
+    pthread_t thread;
+    void *good;
+    assert_int_equal(pthread_create(&thread, NULL, find_long, &gate), 0);
+    assert_true(script_wait(one_running));
+    assert_fails(gate_instance_find(gate, &call, &key, &instance), ERR_CANCELLED, "waiting for a session");
+    script_release();
+    assert_int_equal(pthread_join(thread, &good), 0);
+    assert_ptr_equal(good, &gate);
+    asked = 0;
+    fail_next(10, 0, ERR_UNAVAILABLE);
+    int before = script_now().asked;
+    assert_fails(gate_instance_find(gate, &call, &key, &instance), ERR_UNAVAILABLE, "scripted");
+    assert_int_equal(script_now().asked, before + 2);
 }
 
 static void test_watches_on_a_session_of_its_own(void **state)
@@ -644,6 +684,7 @@ int main(void)
         CASE(test_frees_itself_around_a_hanging_driver),
         CASE(test_a_hanging_close_does_not_hold_the_endpoint),
         CASE(test_carries_progress_and_cancels),
+        CASE(test_waits_can_be_cancelled),
         CASE(test_limits_the_rate),
         CASE(test_pings_and_replaces_idle_sessions),
         CASE(test_closes_idle_sessions),
