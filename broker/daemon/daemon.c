@@ -28,6 +28,8 @@
 #include "drivers/powervm/powervm.h"
 #include "drivers/vmware/vmware.h"
 
+#define SLOW_STOP_US (5 * MOMENT_SECOND)
+
 struct daemon {
     struct settings settings;
     struct arena *arena;
@@ -210,21 +212,36 @@ struct error *daemon_reload(struct daemon *daemon, const struct settings *settin
     return server_reload(daemon->server);
 }
 
+/* Says which part of a stop took long: whoever stops the broker waits for all of it. */
+static void tell_slow(const char *part, int64_t *since)
+{
+    int64_t now = moment_monotonic();
+    if (now - *since > SLOW_STOP_US)
+        log_warning("broker.stops-slowly", LOG_TEXT("part", part), LOG_INT("us", now - *since));
+    *since = now;
+}
+
 void daemon_stop(struct daemon *daemon)
 {
     if (!daemon)
         return;
+    int64_t since = moment_monotonic(), until = since + daemon->settings.drain;
     if (daemon->server && !server_drain(daemon->server, daemon->settings.drain))
         log_warning("server.cut", LOG_TEXT("why", "calls were still running after the drain"));
+    tell_slow("calls", &since);
     watch_stop(daemon->watch);
-    if (daemon->runner)
-        job_runner_stop(daemon->runner, daemon->settings.drain);
+    tell_slow("watchers", &since);
+    job_runner_stop(daemon->runner, until - since); /* what is left of one time for both */
+    tell_slow("jobs", &since);
     maintenance_stop(daemon->maintenance);
+    tell_slow("maintenance", &since);
     server_free(daemon->server);
     fleet_free(daemon->fleet);
+    tell_slow("sessions at providers", &since);
     registry_free(daemon->registry);
     auth_free(daemon->auth);
     embedded_stop(daemon->embedded);
+    tell_slow("database", &since);
     clock_free(daemon->clock);
     arena_free(daemon->arena);
     free(daemon);

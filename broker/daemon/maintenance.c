@@ -25,7 +25,7 @@ struct maintenance {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool stopping;
+    atomic_bool stopping;         /* set with the lock held; long tasks look between their parts */
     int64_t purged_at, closed_at; /* monotonic; 0: not yet */
     struct month partitioned; /* the month whose partitions, and those ahead, are there; year 0: none yet */
 };
@@ -41,7 +41,7 @@ static struct error *seal(struct maintenance *m, moment now)
     (void)now;
     do
         TRY(audit_seal(m->db, SEAL_MOST, &sealed));
-    while (sealed == SEAL_MOST);
+    while (sealed == SEAL_MOST && !m->stopping);
     return NULL;
 }
 
@@ -85,7 +85,7 @@ static struct error *remeter_body(struct db *db, void *context)
 static struct error *remeter_due(struct maintenance *m, moment now)
 {
     struct remeter_round round = {m, now, true};
-    while (round.more)
+    while (round.more && !m->stopping)
         TRY(db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, remeter_body, &round));
     return NULL;
 }
@@ -124,7 +124,7 @@ static struct error *close_over(struct maintenance *m, moment now)
         (m->closed_at && moment_monotonic() - m->closed_at < CLOSE_EVERY))
         return NULL;
     m->closed_at = moment_monotonic();
-    while (round.closed)
+    while (round.closed && !m->stopping)
         TRY(db_transaction(m->db, &db_scope_system, DB_SERIALIZABLE, close_body, &round));
     return NULL;
 }
@@ -164,7 +164,7 @@ static void run_round(struct maintenance *m)
     } tasks[] = {{"refresh", refresh},     {"partition", partition}, {"seal", seal},  {"sync", sync_due},
                  {"remeter", remeter_due}, {"close", close_over},    {"purge", purge}};
     moment now = clock_now(m->settings->clock);
-    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks && !m->stopping; i++) {
         struct error *error = m->db ? NULL : db_connect(m->settings->conninfo, &m->db);
         if (!error)
             error = tasks[i].run(m, now);

@@ -366,7 +366,8 @@ void world_stop(struct world *world)
     world->broker = NULL;
     if (status != 0) { /* sanitizers and leaks speak up here */
         show_log(world);
-        die("the broker ended badly", world->folder);
+        die("the broker ended badly",
+            WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "by its exit status");
     }
     if (world_logged(world, "(SQLSTATE 42")) { /* a statement that PostgreSQL does not understand */
         show_log(world);

@@ -116,8 +116,11 @@ int process_stop(struct process *process)
     close(process->input);
     if (handle >= 0) {
         struct pollfd ended = {.fd = handle, .events = POLLIN};
-        if (poll(&ended, 1, STOP_MS) <= 0)
+        if (poll(&ended, 1, STOP_MS) <= 0) {
+            fprintf(stderr, "process: %d did not end within %d ms and is killed\n", (int)process->pid,
+                    STOP_MS);
             kill(process->pid, SIGKILL);
+        }
         close(handle);
     }
     if (waitpid(process->pid, &status, 0) < 0)
