@@ -4,6 +4,7 @@
 #include "drivers/lane.h"
 
 #include <errno.h>
+#include <libxml/parser.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,9 +90,18 @@ static void wait_until(pthread_cond_t *condition, struct lanes *lanes, int64_t u
     (void)pthread_cond_timedwait(condition, &lanes->lock, &until);
 }
 
+/* libxml2, which the drivers share, makes its tables at the first use, unguarded: two sessions that opened at
+ * once made them twice. */
+static void xml_start(void)
+{
+    xmlInitParser();
+}
+
 struct lanes *lanes_new(const struct driver *driver, const struct driver_endpoint *endpoint,
                         const struct gate_limits *limits)
 {
+    static pthread_once_t xml_once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&xml_once, xml_start); /* before any session's thread; cannot fail */
     struct lanes *lanes = xcalloc(1, sizeof *lanes);
     lanes->driver = driver;
     lanes->limits = *limits;
