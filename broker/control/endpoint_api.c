@@ -2,7 +2,6 @@
  * them; a credential is only ever a reference. POST …:sync takes an inventory now. */
 #include <string.h>
 
-#include "broker/base/secret.h"
 #include "broker/control/alert.h"
 #include "broker/control/endpoint.h"
 #include "broker/control/fleet.h"
@@ -57,8 +56,10 @@ static struct error *check_cloud(struct http_call *call, const char *cloud, cons
     return NULL;
 }
 
-static struct error *check_members(const struct endpoint_new *endpoint)
+/* Of url and secret what the body gives: an older row that is refused now can still be disabled. */
+static struct error *check_members(const struct http_call *call, const struct endpoint_new *endpoint)
 {
+    const struct services *services = call->context;
     struct error *errors = NULL;
     for (const char *at = endpoint->fingerprint; at && *at; at++) {
         if (!((*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'f'))) {
@@ -67,11 +68,13 @@ static struct error *check_members(const struct endpoint_new *endpoint)
             break;
         }
     }
-    struct error *url = endpoint_check_url(endpoint->url);
+    struct error *url = json_object_get(call->body, "url") ? endpoint_check_url(endpoint->url) : NULL;
     if (url)
         error_collect(&errors, "/url", "%s", error_message(url));
     error_free(url);
-    struct error *secret = endpoint->secret ? secret_check(endpoint->secret) : NULL;
+    struct error *secret = json_object_get(call->body, "secret")
+                               ? secret_reach_check(fleet_reach(services->fleet), endpoint->secret)
+                               : NULL;
     if (secret)
         error_collect(&errors, "/secret", "%s", error_message(secret));
     error_free(secret);
@@ -115,7 +118,7 @@ static struct error *add_endpoint(struct http_call *call, struct http_answer *an
     const struct services *services = call->context;
     struct endpoint_new endpoint = {.timeout_ms = TIMEOUT_DEFAULT_MS, .enabled = true};
     TRY(http_read_body(call, &new_spec, &endpoint));
-    TRY(check_members(&endpoint));
+    TRY(check_members(call, &endpoint));
     if (!fleet_driver(services->fleet, endpoint.driver))
         return error_member("/driver", "no driver is named \"%s\"", endpoint.driver);
     TRY(check_cloud(call, endpoint.cloud, "such cloud"));
@@ -142,7 +145,7 @@ static struct error *change_endpoint(struct http_call *call, struct http_answer 
                                   .timeout_ms = row.timeout_us / 1000,
                                   .enabled = row.enabled};
     TRY(http_read_body(call, &change_spec, &change));
-    TRY(check_members(&change));
+    TRY(check_members(call, &change));
     TRY(endpoint_update(call->db, &change, row.version, call->now));
     if (change.enabled)
         TRY(sync_add_job(call->db, row.id));

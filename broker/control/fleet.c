@@ -24,14 +24,16 @@ struct lent_gate {
 struct fleet {
     pthread_mutex_t lock;
     const struct registry *registry;
+    struct secret_reach reach;
     struct lent_gate *gates;
 };
 
-struct fleet *fleet_new(const struct registry *registry)
+struct fleet *fleet_new(const struct registry *registry, const struct secret_reach *reach)
 {
     struct fleet *fleet = xcalloc(1, sizeof *fleet);
     (void)pthread_mutex_init(&fleet->lock, NULL); /* default attributes cannot fail on Linux */
     fleet->registry = registry;
+    fleet->reach = *reach;
     return fleet;
 }
 
@@ -71,6 +73,8 @@ static struct error *make_gate(struct fleet *fleet, const struct endpoint_row *r
                          row->driver);
     TRY_DOING(endpoint_check_url(row->url), "the URL of endpoint \"%s\"", row->id); /* of older rows */
     char *password = NULL;
+    if (row->secret)
+        TRY_DOING(secret_reach_check(&fleet->reach, row->secret), "the secret of endpoint \"%s\"", row->id);
     if (row->secret)
         TRY_DOING(secret_read(row->secret, &password), "could not read the secret of endpoint \"%s\"",
                   row->id);
@@ -163,6 +167,11 @@ void fleet_return(struct lent_gate *lent)
 struct gate *lent_gate(const struct lent_gate *lent)
 {
     return lent->gate;
+}
+
+const struct secret_reach *fleet_reach(const struct fleet *fleet)
+{
+    return &fleet->reach;
 }
 
 const struct driver *fleet_driver(const struct fleet *fleet, const char *name)

@@ -3,6 +3,7 @@
 #ifndef BROKER_CONTROL_FLEET_H
 #define BROKER_CONTROL_FLEET_H
 
+#include "broker/control/secret_reach.h"
 #include "broker/db/db.h"
 #include "drivers/gate.h"
 #include "drivers/registry.h"
@@ -10,7 +11,8 @@
 struct fleet;
 struct lent_gate; /* a gate in use: it outlives a change of its endpoint until returned */
 
-struct fleet *fleet_new(const struct registry *registry);
+/* `reach` is copied, its texts are borrowed for the fleet's life. */
+struct fleet *fleet_new(const struct registry *registry, const struct secret_reach *reach);
 /* Closes every session; no gate may be lent any more. */
 void fleet_free(struct fleet *fleet);
 
@@ -27,6 +29,7 @@ static inline void fleet_return_cleanup(struct lent_gate **lent)
 
 struct gate *lent_gate(const struct lent_gate *lent);
 
+const struct secret_reach *fleet_reach(const struct fleet *fleet);
 /* Whether the driver is known, and what it can do. */
 const struct driver *fleet_driver(const struct fleet *fleet, const char *name);
 /* {"state", "failures", "last_error", …} of an endpoint's gate; NULL when none was made yet. The caller's

@@ -97,7 +97,9 @@ static struct error *open_fleet(struct daemon *daemon)
     TRY(driver_register(daemon->registry, &kvm_driver));
     TRY(driver_register(daemon->registry, &vmware_driver));
     TRY(driver_register(daemon->registry, &powervm_driver));
-    daemon->fleet = fleet_new(daemon->registry);
+    daemon->fleet =
+        fleet_new(daemon->registry, &(struct secret_reach){.own = daemon->settings.data_dir,
+                                                           .within = daemon->settings.secret_dir});
     daemon->services =
         (struct services){.auth = daemon->auth, .fleet = daemon->fleet, .clock = daemon->clock};
     return NULL;

@@ -16,6 +16,13 @@ static const struct config_option options[] = {
      .help = "Keys, certificate, first token and, without a configured database, the private PostgreSQL "
              "cluster live here. "
              "Made when missing, readable by its owner alone."},
+    {.name = "secret_dir",
+     .type = CONFIG_TEXT,
+     .offset = AT(secret_dir),
+     .argument = "DIR",
+     .help =
+         "Endpoints may name files in this folder alone as their secrets (file:DIR/…). Without it, any file "
+         "that the broker may read and others may not, but none of its data directory."},
     {.name = "database",
      .type = CONFIG_TEXT,
      .offset = AT(database),

@@ -109,6 +109,10 @@ static const struct bad bads[] = {
      "root:hunter2@"
      "127.0.0.1/sdk\"}",
      422, "/url"},
+    {ADMIN, "POST", "/v1/endpoints",
+     "{\"id\":\"e\",\"cloud\":\"health\",\"site\":\"site-1\",\"driver\":\"vmware\",\"url\":\"https://h/sdk\","
+     "\"secret\":\"env:YUNQIAO_DATABASE\"}",
+     422, "own settings"},
     {ADMIN, "POST", "/v1/principals", "{\"id\":\"p\",\"role\":\"emperor\"}", 422, "/role"},
     {ADMIN, "POST", "/v1/principals", "{\"id\":\"p\",\"role\":\"unit-admin\"}", 422, "/unit"},
     {ADMIN, "POST", "/v1/tokens", "{\"principal\":\"operator\",\"expires_in\":99999999999}", 422,

@@ -39,7 +39,7 @@ int house_open(void **state)
     ok(db_connect(pg_conninfo(house.pg), &house.db));
     house.registry = registry_new();
     ok(driver_register(house.registry, &memory_driver));
-    house.fleet = fleet_new(house.registry);
+    house.fleet = fleet_new(house.registry, &(struct secret_reach){0});
     house.services = (struct services){.fleet = house.fleet, .clock = house.clock};
     pg_exec(
         house.pg,
