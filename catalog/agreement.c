@@ -21,6 +21,7 @@ static const char *const stopped_instances[] = {"charged", "storage-only", NULL}
 static const char *const system_disks[] = {"charged", "included", NULL};
 static const char *const small_quantities[] = {"proportional", "whole", NULL};
 static const char *const releases[] = {"confirmed", "requested", NULL};
+static const char *const expansion_days[] = {"30", "7", "14", "60", "90", NULL};
 
 static const struct setting settings[] = {
     {"proration", offsetof(struct agreement, proration), prorations,
@@ -35,6 +36,8 @@ static const struct setting settings[] = {
     {"release", offsetof(struct agreement, release), releases,
      "whether what the provider's operator releases is charged until they confirm it or until it was "
      "requested is not said"},
+    {"expansion_days", offsetof(struct agreement, expansion_days), expansion_days,
+     "how long the free expansion of at most 20 % is short-term (4.1.2.2, 6) is not said"},
 };
 #define SETTING_COUNT (sizeof settings / sizeof *settings)
 
@@ -49,6 +52,12 @@ static const struct setting *find(const char *name)
         if (!strcmp(settings[i].name, name))
             return &settings[i];
     return NULL;
+}
+
+int agreement_expansion_days(const struct agreement *agreement)
+{
+    static const int days[] = {30, 7, 14, 60, 90};
+    return days[agreement->expansion_days];
 }
 
 struct error *agreement_read(const json_t *json, struct agreement *agreement)

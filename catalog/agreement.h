@@ -35,10 +35,13 @@ enum release {
 };
 
 struct agreement {
-    int proration, stopped_instance, system_disk, small_quantity, release;
+    int proration, stopped_instance, system_disk, small_quantity, release, expansion_days;
 };
 
 extern const struct agreement agreement_default;
+
+/* The longest free short-term expansion, in days; the member is an index into the choices. */
+int agreement_expansion_days(const struct agreement *agreement);
 
 /* Settings given in `json` replace those of *agreement; unknown settings and values are refused, all at once,
  * with pointers relative to `json`. *agreement is untouched on failure. */

@@ -12,10 +12,11 @@
 /* Members that are numbers; all others are text, even when they are digits alone. */
 static bool is_number_member(const char *name)
 {
-    static const char *const names[] = {
-        "vcpu",          "memory_gb",   "system_disk_gb", "size_gb",       "mbps",      "family",
-        "grace_seconds", "count",       "tflops",         "configuration", "ssd_480gb", "sas_600gb",
-        "sata_4tb",      "memory_32gb", "protected_gb",   "space_gb",      "accounts",  "concurrent_users"};
+    static const char *const names[] = {"vcpu",     "memory_gb",        "system_disk_gb", "size_gb",
+                                        "mbps",     "family",           "grace_seconds",  "count",
+                                        "tflops",   "configuration",    "ssd_480gb",      "sas_600gb",
+                                        "sata_4tb", "memory_32gb",      "protected_gb",   "space_gb",
+                                        "accounts", "concurrent_users", "expansion_days"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(name, names[i]))
             return true;
@@ -71,7 +72,8 @@ static struct error *parse_resource(struct cli *cli, const char *kind, const cha
             return error_new(ERR_INVALID, "--%s %s: \"%s\" is not of the form member=value", kind, text,
                              part);
         *value++ = '\0';
-        bool own = !strcmp(part, "name") || !strcmp(part, "cloud") || !strcmp(part, "count");
+        bool own = !strcmp(part, "name") || !strcmp(part, "cloud") || !strcmp(part, "count") ||
+                   !strcmp(part, "expansion_days");
         TRY_DOING(put_member(own ? resource : spec, part, value), "--%s %s", kind, text);
     }
     return NULL;
@@ -303,8 +305,9 @@ const struct cli_command operate_commands[] = {
     {"instance stop", "ID [--grace-seconds N]", "stop an instance; 0 cuts the power at once", verb,
      "/v1/instances", NULL, "grace_seconds", "stop"},
     {"instance reboot", "ID", "reboot an instance", verb, "/v1/instances", NULL, NULL, "reboot"},
-    {"instance resize", "ID [--vcpu N] [--memory-gb N] [--allow-restart]", "change an instance's size", verb,
-     "/v1/instances", NULL, "vcpu,memory_gb,allow_restart", "resize"},
+    {"instance resize", "ID [--vcpu N] [--memory-gb N] [--allow-restart] [--expansion-days N]",
+     "change an instance's size", verb, "/v1/instances", NULL, "vcpu,memory_gb,allow_restart,expansion_days",
+     "resize"},
     {"instance delete", "ID", "delete an instance; its volumes stay", delete, "/v1/instances", NULL, NULL,
      NULL},
     {"instance console", "ID", "print what the guest wrote on its console", console, "/v1/instances", NULL,
@@ -312,18 +315,18 @@ const struct cli_command operate_commands[] = {
     {"volume attach", "ID --instance INSTANCE", "attach a volume", verb, "/v1/volumes", NULL, "instance",
      "attach"},
     {"volume detach", "ID", "detach a volume", verb, "/v1/volumes", NULL, NULL, "detach"},
-    {"volume resize", "ID --size-gb N", "make a volume larger", verb, "/v1/volumes", NULL, "size_gb",
-     "resize"},
+    {"volume resize", "ID --size-gb N", "make a volume larger", verb, "/v1/volumes", NULL,
+     "size_gb,expansion_days", "resize"},
     {"volume delete", "ID", "delete a volume", delete, "/v1/volumes", NULL, NULL, NULL},
     {"address delete", "ID", "give an Internet address back", delete, "/v1/addresses", NULL, NULL, NULL},
-    {"bandwidth resize", "ID --mbps N", "change rented bandwidth", verb, "/v1/bandwidths", NULL, "mbps",
-     "resize"},
+    {"bandwidth resize", "ID --mbps N", "change rented bandwidth", verb, "/v1/bandwidths", NULL,
+     "mbps,expansion_days", "resize"},
     {"bandwidth delete", "ID", "give rented bandwidth back", delete, "/v1/bandwidths", NULL, NULL, NULL},
     {"resource resize",
      "ID [--accounts N] [--concurrent-users N] [--mbps N] [--backends A+B] [--domains A+B] …",
      "ask the provider's operator to change what they fulfilled", verb, "/v1/resources", NULL,
      "memory_gb,tflops,size_gb,protected_gb,space_gb,accounts,concurrent_users,mbps,memory_32gb,ssd_480gb,"
-     "sas_600gb,sata_4tb,backends,domains",
+     "sas_600gb,sata_4tb,backends,domains,expansion_days",
      "resize"},
     {"resource delete", "ID", "ask the provider's operator to take back what they fulfilled", delete,
      "/v1/resources", NULL, NULL, NULL},

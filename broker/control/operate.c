@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "broker/base/id.h"
+#include "broker/control/expansion.h"
 #include "broker/control/fulfilment.h"
 #include "broker/control/operation.h"
 #include "broker/control/quota.h"
 #include "catalog/kind.h"
+#include "catalog/provider.h"
 
 const char *verb_name(enum verb verb)
 {
@@ -68,6 +70,28 @@ static struct error *begin_delete(struct db *db, const struct resource *resource
     return fulfilment_needed(resource) ? resource_meter(db, &going, now) : NULL;
 }
 
+/* A free expansion is checked before anything is taken, and marked until it is there. */
+static struct error *ask_expansion(struct db *db, const struct resource *resource, const json_t *args,
+                                   moment now)
+{
+    struct expansion_wish wish = {.unit = resource->unit,
+                                  .system = resource->system,
+                                  .cloud = resource->cloud,
+                                  .provider = resource->provider,
+                                  .days = json_integer_value(json_object_get(args, "expansion_days"))};
+    struct agreement agreement;
+    if (!wish.days)
+        return NULL;
+    if (resource->expansion_base)
+        return error_new(ERR_CONFLICT, "an expansion of %s \"%s\" runs already", resource->kind,
+                         resource->name);
+    TRY(provider_agreement(db, resource->provider, now, &agreement));
+    TRY(expansion_add(&wish, kind_find(resource->kind), json_object_get(args, "spec"), resource->spec,
+                      &agreement));
+    TRY(expansion_check(db, &wish, &agreement, now));
+    return expansion_ask(db, resource, wish.days);
+}
+
 struct error *operate_begin(struct db *db, struct arena *arena, const struct resource *resource,
                             enum verb verb, const json_t *args, const char *principal, moment now,
                             const char **ret_operation)
@@ -80,6 +104,8 @@ struct error *operate_begin(struct db *db, struct arena *arena, const struct res
         TRY(check_attached(db, arena, resource));
     if (verb != VERB_CONSOLE) /* looking does not keep others from working */
         TRY(resource_claim(db, resource, id, now));
+    if (verb == VERB_RESIZE)
+        TRY(ask_expansion(db, resource, args, now));
     if (verb == VERB_RESIZE)
         TRY(take_growth(db, resource, json_object_get(args, "spec")));
     if (verb == VERB_DELETE)

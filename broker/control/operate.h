@@ -29,7 +29,8 @@ struct error *verb_parse(const char *name, enum verb *ret_verb) ERROR_MUST_USE;
 
 #define CONSOLE_MAX 65536 /* bytes of console text in an operation's result */
 
-/* `args` by verb: stop {"grace_us"}; resize {"spec": the whole new spec, "allow_restart"}; attach
+/* `args` by verb: stop {"grace_us"}; resize {"spec": the whole new spec, "allow_restart",
+ * "expansion_days": what grows is free for so long (expansion.h)}; attach
  * {"instance": id}; others {}. *ret_operation is in the arena. ERR_CONFLICT when the resource is not active
  * or is held by another operation; ERR_QUOTA and ERR_NO_CAPACITY when it would grow beyond. */
 struct error *operate_begin(struct db *db, struct arena *arena, const struct resource *resource,

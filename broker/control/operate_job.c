@@ -10,6 +10,7 @@
 
 #include "broker/base/json.h"
 #include "broker/base/log.h"
+#include "broker/control/expansion.h"
 #include "broker/control/fulfilment.h"
 #include "broker/control/operate_work.h"
 #include "broker/control/quota.h"
@@ -105,6 +106,10 @@ static struct error *record_resize(struct db *db, struct operate_work *work, mom
 {
     json_t *spec = json_object_get(work->operation.args, "spec");
     TRY(give_back(db, &work->resource, work->resource.spec, spec));
+    if (work->resource.expansion_days)
+        TRY(expansion_begin(db, &work->resource, work->resource.spec, now));
+    else
+        TRY(expansion_stop(db, &work->resource));
     TRY(resource_set_spec(db, &work->resource, spec, now));
     work->resource.spec = spec;
     return resource_meter(db, &work->resource, now);
@@ -133,6 +138,7 @@ static struct error *record_delete(struct db *db, struct operate_work *work, mom
     struct demand demand = {0};
     demand_add(&demand, work->resource.kind, work->resource.spec, -1);
     TRY(let_go_of_attached(db, work, now));
+    TRY(expansion_stop(db, &work->resource));
     TRY(resource_become(db, &work->resource, RESOURCE_DELETING, RESOURCE_DELETED, NULL, now));
     work->resource.state = RESOURCE_DELETED;
     TRY(resource_meter(db, &work->resource, now));
@@ -195,6 +201,7 @@ static struct error *record_body(struct db *db, void *context)
     TRY(load(db, work));
     if (work->ended)
         return NULL; /* recorded before a crash */
+    TRY(expansion_settle(db, &work->resource, now));
     TRY(record_verb(db, work, now));
     TRY(resource_release(db, &work->resource, work->operation.id, NULL, now));
     if (work->verb != VERB_CONSOLE)
@@ -280,6 +287,8 @@ static struct error *failed(struct db *db, struct job *job, const struct error *
     TRY(load(db, &work));
     if (work.ended)
         return NULL; /* it turned out to be done */
+    if (work.resource.expansion_days)
+        TRY(expansion_ask(db, &work.resource, 0));
     if (work.verb == VERB_RESIZE)
         TRY(give_back(db, &work.resource, json_object_get(work.operation.args, "spec"), work.resource.spec));
     if (work.verb == VERB_DELETE)

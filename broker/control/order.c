@@ -5,18 +5,22 @@
 #include <string.h>
 
 #include "broker/base/id.h"
+#include "broker/control/expansion.h"
 #include "broker/control/operation.h"
 #include "broker/control/placement.h"
 #include "broker/control/quota.h"
 #include "broker/control/resource.h"
 #include "catalog/kind.h"
 #include "catalog/price.h"
+#include "catalog/provider.h"
 
 static const struct json_member item_members[] = {
     {JSON_MEMBER(struct order_item, kind), .want = JSON_WANT_NAME, .flags = JSON_REQUIRED},
     {JSON_MEMBER(struct order_item, name), .want = JSON_WANT_NAME, .flags = JSON_REQUIRED},
     {JSON_MEMBER(struct order_item, cloud), .want = JSON_WANT_NAME},
     {JSON_MEMBER(struct order_item, spec), .want = JSON_WANT_ANY, .flags = JSON_REQUIRED},
+    {JSON_MEMBER(struct order_item, expansion_days), .want = JSON_WANT_INT, .min = 1,
+     .max = EXPANSION_DAYS_MOST},
 };
 static const struct json_spec item_spec = JSON_SPEC(struct order_item, item_members);
 
@@ -58,6 +62,7 @@ static bool read_item(struct placing *placing, size_t index, const char *pointer
                                   .cloud = cloud,
                                   .kind = item->kind,
                                   .name = item->name,
+                                  .expansion_days = item->expansion_days,
                                   .power = "none"};
     if (!kind) {
         error_collect(&placing->errors, arena_printf(placing->arena, "%s/kind", pointer),
@@ -224,6 +229,37 @@ static struct error *check_all(struct placing *placing)
     return errors;
 }
 
+/* The resources of one cloud from `first` on that are free expansions, together. */
+static struct error *check_expansion(struct placing *placing, size_t first, bool *done)
+{
+    const struct resource *one = &placing->resources[first];
+    struct expansion_wish wish = {
+        .unit = one->unit, .system = one->system, .cloud = one->cloud, .provider = one->provider};
+    struct agreement agreement;
+    TRY(provider_agreement(placing->db, one->provider, placing->now, &agreement));
+    for (size_t i = first; i < placing->count; i++) {
+        const struct resource *resource = &placing->resources[i];
+        if (done[i] || !resource->expansion_days || strcmp(resource->cloud, one->cloud))
+            continue;
+        done[i] = true;
+        if (resource->expansion_days > wish.days)
+            wish.days = resource->expansion_days;
+        TRY(error_under(expansion_add(&wish, kind_find(resource->kind), resource->spec, NULL, &agreement),
+                        arena_printf(placing->arena, "/resources/%zu", i)));
+    }
+    return error_under(expansion_check(placing->db, &wish, &agreement, placing->now),
+                       arena_printf(placing->arena, "/resources/%zu", first));
+}
+
+static struct error *check_expansions(struct placing *placing)
+{
+    bool *done = arena_array(placing->arena, placing->count, sizeof *done);
+    for (size_t i = 0; i < placing->count; i++)
+        if (placing->resources[i].expansion_days && !done[i])
+            TRY(check_expansion(placing, i, done));
+    return NULL;
+}
+
 /* Quota and room, cloud by cloud and endpoint by endpoint, each counter once. */
 static struct error *take_room(struct placing *placing)
 {
@@ -300,6 +336,7 @@ struct error *order_place(struct db *db, struct arena *arena, const char *princi
         error_free(placing.errors);
         return error;
     }
+    TRY(check_expansions(&placing));
     TRY(take_room(&placing));
     TRY(write_rows(&placing, &made));
     /* Nothing below can fail but for the database itself: one round trip. */

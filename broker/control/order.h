@@ -13,6 +13,7 @@
 struct order_item {
     const char *kind, *name, *cloud; /* cloud NULL: the order's */
     const json_t *spec;
+    int64_t expansion_days; /* all of it is a free expansion of what the system has; 0: none */
 };
 
 struct order_new {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/base/json.h"
+#include "broker/control/expansion.h"
 #include "broker/control/fulfilment.h"
 #include "broker/control/operation.h"
 #include "broker/control/order.h"
@@ -360,6 +361,8 @@ static struct error *activate_body(struct db *db, void *context)
             resource->power = "on";
             TRY(resource_set_power(db, resource, "on", now));
         }
+        if (resource->expansion_days)
+            TRY(expansion_begin(db, resource, json_hold(work->job->arena, json_object()), now));
         TRY(resource_meter(db, resource, now));
         TRY(tell_resource(db, resource, "resource.active", now));
     }

@@ -5,6 +5,7 @@
 
 #include "broker/base/log.h"
 #include "broker/control/cloud.h"
+#include "broker/control/expansion.h"
 #include "catalog/kind.h"
 #include "catalog/provider.h"
 #include "metering/usage.h"
@@ -56,7 +57,8 @@ static void mind_skew(const struct resource *resource, moment now, moment at)
         log_warning("usage.skew", LOG_TEXT("resource", resource->id), LOG_INT("behind_us", at - now));
 }
 
-struct error *resource_meter(struct db *db, const struct resource *resource, moment now)
+/* As it is from `now` on; `resource` says whether a part of it is free. */
+static struct error *meter(struct db *db, const struct resource *resource, moment now)
 {
     ARENA_AUTO struct arena *arena = arena_new();
     struct usage_subject subject = {.unit = resource->unit,
@@ -68,7 +70,7 @@ struct error *resource_meter(struct db *db, const struct resource *resource, mom
                                     .zone = resource->zone,
                                     .architecture =
                                         json_string_value(json_object_get(resource->spec, "architecture"))};
-    struct item_quantity items[KIND_ITEMS_MAX];
+    struct item_quantity items[EXPANSION_ITEMS_MAX];
     size_t count;
     struct agreement agreement;
     moment at;
@@ -82,5 +84,17 @@ struct error *resource_meter(struct db *db, const struct resource *resource, mom
     if (resource->state == RESOURCE_DELETING && kind_external(kind) && agreement.release == RELEASE_REQUESTED)
         return usage_end(db, resource->unit, resource->id, at);
     TRY(kind_usage(kind, resource->spec, &agreement, !strcmp(resource->power, "off"), items, &count));
+    if (resource->expansion_base)
+        TRY(expansion_split(resource, &agreement, items, &count));
     return usage_set(db, &subject, items, count, at);
+}
+
+struct error *resource_meter(struct db *db, const struct resource *resource, moment now)
+{
+    struct resource charged = *resource;
+    if (!resource->expansion_base || resource->expansion_until > now)
+        return meter(db, resource, now);
+    charged.expansion_base = NULL; /* its days are over, though nobody has settled it yet */
+    TRY(meter(db, &charged, resource->expansion_until));
+    return meter(db, &charged, now);
 }

@@ -34,6 +34,9 @@ struct resource {
     json_t *spec; /* whole, held by the arena */
     const char *attached_to, *ref, *address, *operation;
     int64_t version;
+    int64_t expansion_days; /* asked by the operation under way; 0: none */
+    json_t *expansion_base; /* the spec that is charged during a free expansion; NULL: all is */
+    moment expansion_until;
 };
 
 /* As `requested`. `attached_to` must be in the same unit. ERR_EXISTS when the system has one of that kind and

@@ -3,6 +3,7 @@
  * without a path of their own are operated on /v1/resources. */
 #include <string.h>
 
+#include "broker/control/expansion.h"
 #include "broker/control/operate.h"
 #include "broker/control/operation.h"
 #include "broker/control/routes.h"
@@ -115,11 +116,27 @@ static struct error *stop(struct http_call *call, struct http_answer *answer)
     return begin(call, &resource, VERB_STOP, args, answer);
 }
 
-/* The body is a patch of the spec, as the kind allows it, and allow_restart beside. */
+/* Of a free expansion, taken out of the patch; 0: none. */
+static struct error *take_expansion(json_t *patch, int64_t *ret_days)
+{
+    const json_t *days = json_object_get(patch, "expansion_days");
+    *ret_days = 0;
+    if (!days)
+        return NULL;
+    if (!json_is_integer(days) || json_integer_value(days) < 1 ||
+        json_integer_value(days) > EXPANSION_DAYS_MOST)
+        return error_member("/expansion_days", "must be 1 to %d", EXPANSION_DAYS_MOST);
+    *ret_days = json_integer_value(days);
+    (void)json_object_del(patch, "expansion_days"); /* it was just found */
+    return NULL;
+}
+
+/* The body is a patch of the spec, as the kind allows it, and allow_restart and expansion_days beside. */
 static struct error *resize(struct http_call *call, struct http_answer *answer)
 {
     struct resource resource;
     json_t *spec;
+    int64_t days;
     TRY(find(call, &resource));
     if (!call->body)
         return error_member("", "is required: the members of the spec that change");
@@ -131,6 +148,9 @@ static struct error *resize(struct http_call *call, struct http_answer *answer)
     json_put_bool(args, "allow_restart", json_is_true(restart));
     if (restart)
         (void)json_object_del(patch, "allow_restart"); /* it was just found */
+    TRY(take_expansion(patch, &days));
+    if (days)
+        json_put_int(args, "expansion_days", days);
     TRY(kind_change(kind_find(resource.kind), call->arena, resource.spec, patch, &spec));
     json_put(args, "spec", json_incref(spec));
     return begin(call, &resource, VERB_RESIZE, args, answer);

@@ -20,14 +20,15 @@ const struct db_statement resource_select_list = {
 #define COLUMNS                                                                                          \
     "unit_id, id, system_id, cloud_id, provider_id, zone_id, endpoint_id, order_id, kind, name, state, " \
     "power, spec,"                                                                                       \
-    " attached_to, ref, address, operation_id, version"
+    " attached_to, ref, address, operation_id, version, expansion_days, expansion_base, expansion_until"
 
 static const struct db_statement insert_resource = {
     "resource_insert",
     "INSERT INTO resource (unit_id, id, system_id, cloud_id, provider_id, zone_id, endpoint_id, order_id, "
     "kind, name, state,"
-    " power, spec, attached_to, operation_id, address, created_at, touched_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'requested', $11, $12, $13, $14, $15, $16, $16)"};
+    " power, spec, attached_to, operation_id, address, created_at, touched_at,"
+    " expansion_days)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'requested', $11, $12, $13, $14, $15, $16, $16, $17)"};
 static const struct db_statement select_resource = {
     "resource_load",
     "SELECT " COLUMNS " FROM resource WHERE id = $2::uuid AND ($1::text IS NULL OR unit_id = $1)"
@@ -113,6 +114,9 @@ static void read_row(struct arena *arena, const struct db_rows *rows, size_t row
         .address = db_get_text(rows, row, 15),
         .operation = db_get_text(rows, row, 16),
         .version = db_get_int(rows, row, 17),
+        .expansion_days = db_is_null(rows, row, 18) ? 0 : db_get_int(rows, row, 18),
+        .expansion_base = db_is_null(rows, row, 19) ? NULL : json_hold(arena, db_get_json(rows, row, 19)),
+        .expansion_until = db_is_null(rows, row, 20) ? 0 : db_get_moment(rows, row, 20),
     };
 }
 
@@ -133,7 +137,8 @@ struct error *resource_insert(struct db *db, const struct resource *r, moment no
                DB_VALUES(db_text(r->unit), db_text(r->id), db_text(r->system), db_text(r->cloud),
                          db_text(r->provider), db_text(r->zone), db_text(r->endpoint), db_text(r->order),
                          db_text(r->kind), db_text(r->name), db_text(r->power), db_json(r->spec),
-                         db_text(r->attached_to), db_text(r->operation), db_text(r->address), db_moment(now)),
+                         db_text(r->attached_to), db_text(r->operation), db_text(r->address), db_moment(now),
+                         r->expansion_days ? db_int(r->expansion_days) : db_null()),
                NULL);
     if (error && error_code(error) == ERR_EXISTS) {
         error_free(error);
@@ -203,7 +208,7 @@ struct error *resource_of_endpoint(struct db *db, struct arena *arena, const cha
     *ret_resources = read_rows(arena, rows, ret_count);
     *ret_touched = arena_array(arena, *ret_count, sizeof **ret_touched);
     for (size_t i = 0; i < *ret_count; i++)
-        (*ret_touched)[i] = db_get_moment(rows, i, 18);
+        (*ret_touched)[i] = db_get_moment(rows, i, 21);
     return NULL;
 }
 

@@ -7,6 +7,7 @@
 #include "broker/auth/audit.h"
 #include "broker/base/log.h"
 #include "broker/control/endpoint.h"
+#include "broker/control/expansion.h"
 #include "broker/control/remeter.h"
 #include "broker/control/sync.h"
 #include "metering/bill.h"
@@ -90,6 +91,21 @@ static struct error *remeter_due(struct maintenance *m, moment now)
     return NULL;
 }
 
+static struct error *expansion_body(struct db *db, void *context)
+{
+    struct remeter_round *round = context;
+    return expansion_page(db, round->maintenance->arena, round->now, &round->more);
+}
+
+/* Free expansions whose days are over or will be soon: before months close, which rate them. */
+static struct error *expansion_due(struct maintenance *m, moment now)
+{
+    struct remeter_round round = {m, now, true};
+    while (round.more)
+        TRY(db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, expansion_body, &round));
+    return NULL;
+}
+
 struct closing_round {
     struct maintenance *maintenance;
     moment now;
@@ -161,8 +177,9 @@ static void run_round(struct maintenance *m)
     static const struct {
         const char *name;
         struct error *(*run)(struct maintenance *m, moment now);
-    } tasks[] = {{"refresh", refresh},     {"partition", partition}, {"seal", seal},  {"sync", sync_due},
-                 {"remeter", remeter_due}, {"close", close_over},    {"purge", purge}};
+    } tasks[] = {{"refresh", refresh},  {"partition", partition}, {"seal", seal},
+                 {"sync", sync_due},    {"remeter", remeter_due}, {"expansion", expansion_due},
+                 {"close", close_over}, {"purge", purge}};
     moment now = clock_now(m->settings->clock);
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks && !m->stopping; i++) {
         struct error *error = m->db ? NULL : db_connect(m->settings->conninfo, &m->db);

@@ -181,6 +181,9 @@ static struct error *operate_body(struct db *db, void *context)
         json_put(whole, "spec", spec);
         json_put_bool(whole, "allow_restart", json_is_true(json_object_get(args, "allow_restart")));
         (void)json_object_del(spec, "allow_restart"); /* there or not */
+        if (json_object_get(args, "expansion_days"))
+            json_put(whole, "expansion_days", json_incref(json_object_get(args, "expansion_days")));
+        (void)json_object_del(spec, "expansion_days"); /* likewise */
         args = whole;
     }
     TRY(operate_begin(db, arena, &resource, operating->verb, args, "tester", clock_now(house.clock),

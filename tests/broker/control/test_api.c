@@ -322,6 +322,34 @@ static void kinds_with_a_path_are_operated_there(void **state)
     house_check();
 }
 
+/* As the unit itself, under its own scope. */
+static void a_unit_expands_for_free(void **state)
+{
+    char operation[37], id[37];
+    ARENA_AUTO struct arena *arena = arena_new();
+    ok(house_order("[{\"kind\":\"bandwidth\",\"name\":\"line\",\"spec\":{\"mbps\":10,\"zone\":\"net\"}}]",
+                   operation));
+    house_run();
+    house_await(operation, "succeeded");
+    house_id("line", id);
+    const char *line = arena_printf(arena, "/v1/bandwidths/%s", id);
+    const char *resize = arena_printf(arena, "%s:resize", line);
+    call(arena, UNIT, "POST", resize, "{\"mbps\":12,\"expansion_days\":91}", 422);
+    call(arena, UNIT, "POST", resize, "{\"mbps\":12,\"expansion_days\":\"7\"}", 422);
+    call(arena, UNIT, "POST", resize, "{\"mbps\":13,\"expansion_days\":7}", 409);
+    call(arena, UNIT, "POST", resize, "{\"mbps\":12,\"expansion_days\":7}", 202);
+    jobs_await(house.pg, "SELECT count(*) FROM operation WHERE ended_at IS NULL", "0");
+    const json_t *expansion = json_object_get(call(arena, UNIT, "GET", line, NULL, 200), "expansion");
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(expansion, "charged"), "mbps")), 10);
+    assert_int_equal(strlen(text(expansion, "until")), 27);
+    static const char more[] =
+        "{\"system\":\"u001\",\"cloud\":\"c\",\"resources\":[{\"kind\":\"bandwidth\","
+        "\"name\":\"more\",\"expansion_days\":%d,\"spec\":{\"mbps\":1,\"zone\":\"net\"}}]}";
+    call(arena, UNIT, "POST", "/v1/orders", arena_printf(arena, more, 7), 409); /* all 20 % are taken */
+    call(arena, UNIT, "POST", "/v1/orders", arena_printf(arena, more, 0), 422);
+    house_check();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_reset, house_rest)
 
 int main(void)
@@ -334,6 +362,7 @@ int main(void)
         TEST(what_is_missing_is_adopted_by_its_provider),
         TEST(the_operator_fulfils_what_waits),
         TEST(kinds_with_a_path_are_operated_there),
+        TEST(a_unit_expands_for_free),
     };
     return cmocka_run_group_tests(tests, open_api, close_api);
 }
