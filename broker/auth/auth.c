@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/auth/audit.h"
 #include "broker/auth/auth_state.h"
 #include "broker/auth/auth_store.h"
 #include "broker/auth/principal_store.h"
@@ -324,6 +325,9 @@ static struct error *write_admin_token(struct db *db, const struct administering
     const char *token, *jti;
     TRY(auth_issue_token(administering->auth, db, NULL, AUTH_ADMIN, AUTH_ADMIN_TOKEN_LIFE, administering->now,
                          arena, &token, &jti));
+    const struct audit_entry entry = {
+        .at = administering->now, .principal = "system", .action = "tokens:issue", .subject = jti};
+    TRY(audit_add(db, &entry));
     const char *path = arena_printf(arena, "%s/admin.token", administering->data_dir);
     return keyring_write_file(path, token, strlen(token));
 }

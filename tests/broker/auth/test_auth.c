@@ -188,7 +188,13 @@ static void test_bootstrap(void **state)
     ok(auth_bootstrap(fixture->auth, fixture->db, folder, NOW, &made));
     assert_false(made);
     assert_string_equal(read_file(fixture->arena, path), token);
+    assert_int_equal(
+        pg_number(pg, "SELECT count(*) FROM audit WHERE principal = 'system' AND action = 'tokens:issue'"),
+        1);
     ok(auth_reissue_admin(fixture->auth, fixture->db, folder, NOW + MOMENT_DAY));
+    assert_int_equal(
+        pg_number(pg, "SELECT count(*) FROM audit WHERE principal = 'system' AND action = 'tokens:issue'"),
+        2);
     const char *fresh = read_file(fixture->arena, path);
     assert_string_not_equal(fresh, token);
     assert_accepts(fixture->auth, fresh, NOW + MOMENT_DAY, "admin");
