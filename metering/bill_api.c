@@ -2,9 +2,9 @@
 #include "broker/base/json.h"
 #include "metering/bill.h"
 #include "metering/cursor.h"
+#include "metering/line_json.h"
 #include "metering/routes.h"
 #include "metering/setting.h"
-#include "metering/statement.h"
 
 /* What all units together owe is for those who see all. */
 static json_t *month_json(const struct bill_month *month, bool sees_all)
@@ -76,42 +76,6 @@ static json_t *bill_json(const struct bill *bill)
     return json;
 }
 
-static struct error *line_json(struct arena *arena, const struct bill_line *line, int64_t number,
-                               json_t **ret_json)
-{
-    struct month month;
-    char usage[WIDE_TEXT];
-    TRY(month_parse(line->charge_month, &month));
-    json_t *json = json_object();
-    json_put_int(json, "line", number);
-    json_put_text(json, "type", line->adjustment ? "adjustment" : "charge");
-    json_put_text(json, "charge_month", line->charge_month);
-    json_put_text(json, "cloud", line->cloud);
-    json_put_text(json, "system", line->system);
-    json_put_text(json, "item", line->item);
-    json_put_text(json, "item_name", item_find(line->item)->name);
-    json_put_text(json, "tariff", tariff_name(line->tariff));
-    json_put_text(json, "industry", *line->industry ? line->industry : NULL);
-    json_put_text(json, "zone", *line->zone ? line->zone : NULL);
-    json_put_text(json, "architecture", *line->architecture ? line->architecture : NULL);
-    json_put_yuan(json, "price_yuan", line->price_fen);
-    json_put_moment(json, "price_from", line->price_from);
-    json_put_moment(json, "price_to", line->price_to);
-    json_put_text(json, "average_quantity", statement_average(arena, line->usage, month));
-    json_put_text(json, "usage_unit_hours", statement_unit_hours(arena, line->usage));
-    json_put_text(json, "usage_exact", wide_format(line->usage, usage)); /* micro-units × microseconds */
-    json_put_yuan(json, "list_yuan", line->list_fen);
-    json_put_yuan(json, "amount_yuan", line->amount_fen);
-    if (line->corrects_number) {
-        json_t *corrects = json_object();
-        json_put_text(corrects, "bill", line->corrects_number);
-        json_put_int(corrects, "line", line->corrects_line);
-        json_put(json, "corrects", corrects);
-    }
-    *ret_json = json;
-    return NULL;
-}
-
 static struct error *list_bills(struct http_call *call, struct http_answer *ret_answer)
 {
     struct http_page page;
@@ -168,9 +132,9 @@ static struct error *get_bill(struct http_call *call, struct http_answer *ret_an
     json_t *body = json_hold(call->arena, bill_json(&bill)), *rows = json_array();
     json_put(body, "lines", rows);
     for (size_t i = 0; i < count && i < (size_t)page.size; i++) {
-        json_t *json;
-        TRY(line_json(call->arena, &lines[i], numbers[i], &json));
+        json_t *json = json_object();
         json_push(rows, json);
+        TRY(line_json_put(call->arena, json, &lines[i], numbers[i]));
     }
     if (count > (size_t)page.size)
         http_page_next(call, body, arena_printf(call->arena, "%lld", (long long)numbers[page.size - 1]));

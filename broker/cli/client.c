@@ -15,12 +15,17 @@ struct client {
     char *url, *authorization;
     struct buf body;
     struct client_answer *answer; /* of the call that runs */
+    FILE *out;                    /* likewise; NULL: none */
     char why[CURL_ERROR_SIZE];
 };
 
 static size_t on_body(char *bytes, size_t one, size_t count, void *context)
 {
     struct client *client = context;
+    long status = 0;
+    (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status); /* it is there with the body */
+    if (client->out && status >= 200 && status < 300)
+        return fwrite(bytes, one, count, client->out);
     buf_append(&client->body, bytes, one * count);
     return buf_overflowed(&client->body) ? 0 : one * count;
 }
@@ -78,7 +83,6 @@ struct error *client_new(const struct client_settings *settings, struct client *
                 !curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3) &&
                 !curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https") &&
                 !curl_easy_setopt(curl, CURLOPT_PROXY, "") &&
-                !curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)CLIENT_TIMEOUT_S) &&
                 !curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L) &&
                 !curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) &&
                 !curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->why) &&
@@ -146,7 +150,10 @@ static struct error *perform(struct client *client, const struct client_request 
                 !curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body) &&
                 !curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, body ? (long)strlen(body) : 0L) &&
                 !curl_easy_setopt(curl, body ? CURLOPT_POST : CURLOPT_HTTPGET, 1L) &&
-                !curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+                !curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) &&
+                !curl_easy_setopt(curl, CURLOPT_TIMEOUT, request->out ? 0L : (long)CLIENT_TIMEOUT_S) &&
+                !curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L) &&
+                !curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)CLIENT_TIMEOUT_S);
     CURLcode code = good ? curl_easy_perform(curl) : CURLE_OUT_OF_MEMORY;
     long status = 0;
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status); /* 0 when there was no answer */
@@ -169,8 +176,10 @@ struct error *client_call(struct client *client, const struct client_request *re
 {
     struct client_answer answer = {0};
     client->answer = &answer;
+    client->out = request->out;
     struct error *error = perform(client, request);
     client->answer = NULL;
+    client->out = NULL;
     if (error) {
         client_answer_done(&answer);
         return error;

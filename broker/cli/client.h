@@ -5,12 +5,13 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "broker/base/arena.h"
 #include "broker/base/error.h"
 
 #define CLIENT_ANSWER_MAX ((size_t)64 * 1024 * 1024)
-#define CLIENT_TIMEOUT_S 120
+#define CLIENT_TIMEOUT_S 120 /* of a call; of a download, without a byte */
 
 struct client;
 
@@ -29,6 +30,7 @@ struct client_request {
     const json_t *body;        /* NULL: none */
     const char *key;           /* Idempotency-Key; NULL: a fresh one with every POST */
     const char *if_match;      /* ETag as it was given, with quotes; NULL: none */
+    FILE *out; /* the body of a 2xx goes here as it comes, however much; NULL: into the answer */
 };
 
 struct client_answer {

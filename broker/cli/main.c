@@ -181,6 +181,19 @@ struct error *cli_call(struct cli *cli, const char *method, const char *path, js
     return error;
 }
 
+struct error *cli_download(struct cli *cli, const char *path, FILE *out)
+{
+    struct client_answer answer = {0};
+    TRY(connect_client(cli));
+    TRY(client_call(cli->client, &(struct client_request){.method = "GET", .path = path, .out = out},
+                    &answer));
+    struct error *error = client_problem(&answer);
+    client_answer_done(&answer);
+    if (!error && (fflush(out) || ferror(out)))
+        error = error_new(ERR_IO, "could not write what was downloaded");
+    return error;
+}
+
 static struct error *read_etag(struct cli *cli, const char *path, const char **ret_etag)
 {
     struct client_answer present;

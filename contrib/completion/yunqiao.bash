@@ -7,7 +7,7 @@ _yunqiao()
     local -a candidates=()
 
     case ${COMP_WORDS[COMP_CWORD - 1]} in
-    --token-file | --ca-file | --cert | --key | --manager-ca-file)
+    --token-file | --ca-file | --cert | --key | --manager-ca-file | --output)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;

@@ -59,6 +59,7 @@ static const struct rule rules[] = {
     {"/v1/prices", NULL, OPEN, NULL},
     {"/v1/usage", NULL, LIST, "{}"},
     {"/v1/months/{month}", NULL, OPEN, NULL},
+    {"/v1/months/{month}/lines", NULL, LIST, NULL},
     {"/v1/billing-settings", NULL, OPEN, "{}"},
     {"/v1/bills", NULL, LIST, NULL},
     {"/v1/bills/{id}", NULL, HIDDEN, NULL},

@@ -322,6 +322,11 @@ static void test_order(void **state)
     complains(RUN("order", "--unit", "u100", "--system", "u100001", "--cloud", "gov-a", "--bandwidth",
                   "name=bw-2,mbps=5000,zone=net"),
               CLI_CONFLICT, "has 1000 bandwidth_mbps, of which 950 are left");
+    complains(RUN("export", this_month(), "--format", "focus", "--output", in_folder("lines.csv")),
+              CLI_CONFLICT, "is not closed");
+    assert_int_equal(access(in_folder("lines.csv"), F_OK), -1);
+    assert_int_equal(access(in_folder("lines.csv.part"), F_OK), -1);
+    complains(RUN("export", "--format", "csv"), CLI_USAGE, "MONTH");
     outcome = RUN("statement", this_month());
     succeeds(outcome);
     assert_non_null(strstr(outcome.out, "\nu100  gov-a  prov-a "));
