@@ -95,11 +95,9 @@ static const struct cli_column volume_columns[] = {{"VOLUME", "id", false, 0},
                                                    {"ATTACHED TO", "attached_to", false, 0},
                                                    {0}};
 static const struct cli_column fulfilment_columns[] = {
-    {"ID", "id", false, 0},           {"VERB", "verb", false, 0},
-    {"KIND", "kind", false, 0},       {"NAME", "name", false, 0},
-    {"UNIT", "unit", false, 0},       {"CLOUD", "cloud", false, 0},
-    {"STATE", "state", false, 0},     {"DUE", "due_at", false, 0},
-    {"OVERDUE", "overdue", false, 0}, {0}};
+    {"FULFILMENT", "id", false, 0}, {"VERB", "verb", false, 0},       {"KIND", "kind", false, 0},
+    {"NAME", "name", false, 0},     {"UNIT", "unit", false, 0},       {"CLOUD", "cloud", false, 0},
+    {"DUE", "due_at", false, 0},    {"OVERDUE", "overdue", false, 0}, {0}};
 static const struct cli_column resource_columns[] = {{"RESOURCE", "id", false, 0},
                                                      {"KIND", "kind", false, 0},
                                                      {"NAME", "name", false, 0},

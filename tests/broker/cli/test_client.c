@@ -340,6 +340,58 @@ static void test_order(void **state)
     succeeds(RUN("audit", "verify"));
 }
 
+/* The list of open fulfilments once it has `wanted` rows. */
+static json_t *await_fulfilments(size_t wanted)
+{
+    int64_t until = moment_monotonic() + RUN_MS * (MOMENT_SECOND / 1000);
+    json_t *list;
+    do
+        list = json_of(RUN("fulfilment", "list", "--cloud", "gov-a", "--json"));
+    while (json_array_size(list) != wanted && moment_monotonic() < until);
+    assert_int_equal(json_array_size(list), wanted);
+    return list;
+}
+
+/* Ordered by the unit, done by the provider's operator. */
+static void test_fulfilment(void **state)
+{
+    (void)state;
+    json_t *order = json_of(RUN("order", "--no-wait", "--unit", "u100", "--system", "u100001", "--cloud",
+                                "gov-a", "--server",
+                                "name=db-1,configuration=2,architecture=ARM,zone=net,reason=its own HBA,"
+                                "sata_4tb=2",
+                                "--certificate", "name=www,domains=www.example.cn+m.example.cn", "--json"));
+    const char *id = json_string_value(json_object_get(order, "id"));
+    json_t *list = await_fulfilments(2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *one = json_array_get(list, i);
+        const char *key = json_string_value(json_object_get(one, "id"));
+        if (!strcmp(json_string_value(json_object_get(one, "kind")), "certificate"))
+            assert_int_equal(json_array_size(json_object_get(json_object_get(one, "spec"), "domains")), 2);
+        complains(RUN("fulfilment", "complete", key), CLI_REFUSED, "reference");
+        succeeds(RUN("fulfilment", "complete", key, "--reference", "R-1", "--address", "10.20.0.7"));
+        complains(RUN("fulfilment", "refuse", key, "--reason", "too late"), CLI_CONFLICT,
+                  "not open any more");
+    }
+    order = json_of(RUN("order", "show", id, "--json"));
+    succeeds(RUN("operation", "wait", json_string_value(json_object_get(order, "operation"))));
+    struct outcome outcome = RUN("resource", "list", "--kind", "server");
+    succeeds(outcome);
+    assert_non_null(strstr(outcome.out, "db-1"));
+    assert_non_null(strstr(outcome.out, "active"));
+    const json_t *server = json_array_get(json_of(RUN("resource", "list", "--kind", "server", "--json")), 0);
+    succeeds(RUN("resource", "delete", "--no-wait", json_string_value(json_object_get(server, "id"))));
+    list = await_fulfilments(1);
+    outcome = RUN("fulfilment", "list");
+    succeeds(outcome);
+    assert_memory_equal(outcome.out, "FULFILMENT ", 11);
+    for (const char *at = outcome.out; *at; at += strcspn(at, "\n") + 1)
+        assert_true(cli_width(arena_strndup(arena, at, strcspn(at, "\n"))) <= NARROW);
+    succeeds(RUN("fulfilment", "refuse", json_string_value(json_object_get(json_array_get(list, 0), "id")),
+                 "--reason", "still under lease"));
+    (void)await_fulfilments(0);
+}
+
 static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *where)
 {
     (void)about;
@@ -436,9 +488,10 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),     cmocka_unit_test(test_usage),    cmocka_unit_test(test_no_broker),
-        cmocka_unit_test(test_denied),   cmocka_unit_test(test_refusals), cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_any_call), cmocka_unit_test(test_quote),    cmocka_unit_test(test_order),
+        cmocka_unit_test(test_help),       cmocka_unit_test(test_usage),    cmocka_unit_test(test_no_broker),
+        cmocka_unit_test(test_denied),     cmocka_unit_test(test_refusals), cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_any_call),   cmocka_unit_test(test_quote),    cmocka_unit_test(test_order),
+        cmocka_unit_test(test_fulfilment),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
