@@ -2,6 +2,7 @@
 #include "broker/base/json.h"
 #include "metering/bill.h"
 #include "metering/cursor.h"
+#include "metering/included.h"
 #include "metering/line_json.h"
 #include "metering/routes.h"
 #include "metering/setting.h"
@@ -136,6 +137,7 @@ static struct error *get_bill(struct http_call *call, struct http_answer *ret_an
         json_push(rows, json);
         TRY(line_json_put(call->arena, json, &lines[i], numbers[i]));
     }
+    included_put(body);
     if (count > (size_t)page.size)
         http_page_next(call, body, arena_printf(call->arena, "%lld", (long long)numbers[page.size - 1]));
     *ret_answer = (struct http_answer){.status = 200, .body = json_incref(body)};

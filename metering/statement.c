@@ -7,7 +7,8 @@
 #include "metering/usage.h"
 
 const char *const statement_dimension_names[STATEMENT_DIMENSIONS] = {
-    "unit", "system", "cloud", "provider", "item", "industry", "zone", "architecture", "tariff"};
+    "month",    "unit", "system",       "cloud",  "provider",    "item",
+    "industry", "zone", "architecture", "tariff", "charge_month"};
 
 struct error *statement_parse(const char *group_by, unsigned *ret_mask)
 {
@@ -20,8 +21,9 @@ struct error *statement_parse(const char *group_by, unsigned *ret_mask)
             i++;
         if (i == STATEMENT_DIMENSIONS || (mask & 1u << i) || (at[length] == ',' && !at[length + 1]))
             return error_new(ERR_INVALID,
-                             "the query member group_by: some of unit, system, cloud, provider, item,"
-                             " industry, zone, architecture, tariff, each once, joined by commas");
+                             "the query member group_by: some of month, unit, system, cloud, provider, item,"
+                             " industry, zone, architecture, tariff, charge_month, each once, joined by"
+                             " commas");
         mask |= 1u << i;
         at += length + (at[length] == ',');
     }
@@ -34,17 +36,24 @@ struct keyed {
     const struct bill_line *line;
 };
 
+int statement_compare(const char *const a[STATEMENT_DIMENSIONS], const char *const b[STATEMENT_DIMENSIONS])
+{
+    int order = 0;
+    for (int i = 0; i < STATEMENT_DIMENSIONS && !order; i++)
+        order = strcmp(a[i] ? a[i] : "", b[i] ? b[i] : "");
+    return order;
+}
+
 static int compare_keyed(const void *left, const void *right)
 {
     const struct keyed *a = left, *b = right;
-    int order = 0;
-    for (int i = 0; i < STATEMENT_DIMENSIONS && !order; i++)
-        order = strcmp(a->keys[i], b->keys[i]);
-    return order;
+    return statement_compare(a->keys, b->keys);
 }
 
 void statement_keys(const struct bill_line *line, const char *ret_keys[STATEMENT_DIMENSIONS])
 {
+    ret_keys[STATEMENT_MONTH] = line->charge_month;
+    ret_keys[STATEMENT_CHARGE_MONTH] = line->charge_month;
     ret_keys[STATEMENT_UNIT] = line->unit;
     ret_keys[STATEMENT_SYSTEM] = line->system;
     ret_keys[STATEMENT_CLOUD] = line->cloud;
@@ -66,21 +75,42 @@ static struct keyed key_of(const struct bill_line *line, unsigned mask)
     return keyed;
 }
 
-static struct error *add(struct statement_row *row, const struct bill_line *line)
+static struct statement_row row_of(const struct bill_line *line)
 {
-    int64_t *sum = line->adjustment ? &row->adjustments_fen : &row->charges_fen;
-    TRY(money_add(*sum, line->amount_fen, sum));
-    TRY(money_add(row->amount_fen, line->amount_fen, &row->amount_fen));
-    if (line->tariff != TARIFF_STANDARD)
-        TRY(money_add(row->free_fen, line->list_fen, &row->free_fen));
-    row->line_count++;
-    if (line->adjustment)
-        return NULL;
-    row->unpriced += line->price_fen == 0;
-    row->price_fen = row->usage == 0 || row->price_fen == line->price_fen ? line->price_fen : 0;
-    if (__builtin_add_overflow(row->usage, line->usage, &row->usage))
+    bool charge = !line->adjustment;
+    return (struct statement_row){
+        .charges_fen = charge ? line->amount_fen : 0,
+        .adjustments_fen = charge ? 0 : line->amount_fen,
+        .amount_fen = line->amount_fen,
+        .free_fen = line->tariff == TARIFF_STANDARD ? 0 : line->list_fen,
+        .line_count = 1,
+        .unpriced = charge && line->price_fen == 0,
+        .price_fen = charge ? line->price_fen : 0,
+        .charge_count = charge,
+        .usage = charge ? line->usage : 0,
+    };
+}
+
+struct error *statement_add(struct statement_row *row, const struct statement_row *more)
+{
+    TRY(money_add(row->charges_fen, more->charges_fen, &row->charges_fen));
+    TRY(money_add(row->adjustments_fen, more->adjustments_fen, &row->adjustments_fen));
+    TRY(money_add(row->amount_fen, more->amount_fen, &row->amount_fen));
+    TRY(money_add(row->free_fen, more->free_fen, &row->free_fen));
+    if (more->charge_count)
+        row->price_fen = row->charge_count == 0 || row->price_fen == more->price_fen ? more->price_fen : 0;
+    row->charge_count += more->charge_count;
+    row->line_count += more->line_count;
+    row->unpriced += more->unpriced;
+    if (__builtin_add_overflow(row->usage, more->usage, &row->usage))
         return error_new(ERR_TOO_LARGE, "usage beyond 128 bits");
     return NULL;
+}
+
+static struct error *add(struct statement_row *row, const struct bill_line *line)
+{
+    const struct statement_row more = row_of(line);
+    return statement_add(row, &more);
 }
 
 struct error *statement_group(struct arena *arena, const struct bill_line *lines, size_t count, unsigned mask,
@@ -106,16 +136,17 @@ struct error *statement_group(struct arena *arena, const struct bill_line *lines
     return NULL;
 }
 
-static struct error *rated_lines(struct db *db, struct arena *arena, struct month month, moment now,
-                                 struct bill_line **ret_lines, size_t *ret_count)
+struct error *statement_rated(struct db *db, struct arena *arena, const char *unit, struct month month,
+                              moment until, struct bill_line **ret_lines, size_t *ret_count)
 {
     struct rate_interval *intervals;
     struct rate_provider *providers;
     struct rate_line *rated;
     size_t interval_count, provider_count, count;
-    TRY(usage_intervals(db, arena, NULL, month_start(month), month_end(month), &intervals, &interval_count));
+    TRY(usage_intervals(db, arena, unit, month_start(month), month_end(month), &intervals, &interval_count));
     TRY(bill_rates(db, arena, month, &providers, &provider_count));
-    TRY(rate_month(arena, intervals, interval_count, providers, provider_count, month, now, &rated, &count));
+    TRY(rate_month(arena, intervals, interval_count, providers, provider_count, month, until, &rated,
+                   &count));
     struct bill_line *lines = arena_array(arena, count, sizeof *lines);
     for (size_t i = 0; i < count; i++)
         lines[i] = bill_line_of(&rated[i], month, false);
@@ -132,7 +163,7 @@ struct error *statement_lines(struct db *db, struct arena *arena, struct month m
     if (state.closed)
         TRY(bill_lines_of_month(db, arena, month, ret_lines, ret_count));
     else
-        TRY(rated_lines(db, arena, month, now, ret_lines, ret_count));
+        TRY(statement_rated(db, arena, NULL, month, now, ret_lines, ret_count));
     *ret_month = state;
     return NULL;
 }
@@ -150,6 +181,11 @@ static const char *six_decimals(struct arena *arena, wide usage, wide divisor)
 const char *statement_average(struct arena *arena, wide usage, struct month month)
 {
     return six_decimals(arena, usage, month_end(month) - month_start(month));
+}
+
+const char *statement_average_over(struct arena *arena, wide usage, int64_t length_us)
+{
+    return six_decimals(arena, usage, length_us);
 }
 
 const char *statement_unit_hours(struct arena *arena, wide usage)

@@ -1,6 +1,7 @@
-/* The consolidated statement of a month: the lines of all bills the caller may see (closed), or what rating
- * says now (open), added up along any of nine dimensions. Grouping is the same code for both, and adds up
- * lines that were rounded once already, so the sum over any grouping is the same to the fen. */
+/* The consolidated statement: the lines of all bills that the caller may see (closed months), or what rating
+ * says now (open ones), added up along any of eleven dimensions. Lines are rounded once, before they are
+ * added up, so the sum over any grouping is the same to the fen. Here: what dimensions and rows are, and
+ * grouping of lines in memory (open months); statement_sum.h has the whole. */
 #ifndef METERING_STATEMENT_H
 #define METERING_STATEMENT_H
 
@@ -12,6 +13,7 @@
 #include "metering/bill.h"
 
 enum statement_dimension {
+    STATEMENT_MONTH, /* of the bill; an adjustment belongs to the bill that it is on */
     STATEMENT_UNIT,
     STATEMENT_SYSTEM,
     STATEMENT_CLOUD,
@@ -21,6 +23,7 @@ enum statement_dimension {
     STATEMENT_ZONE,
     STATEMENT_ARCHITECTURE,
     STATEMENT_TARIFF,
+    STATEMENT_CHARGE_MONTH, /* when it was used: an adjustment belongs to the month that it corrects */
     STATEMENT_DIMENSIONS
 };
 extern const char *const statement_dimension_names[STATEMENT_DIMENSIONS];
@@ -35,7 +38,8 @@ struct statement_row {
     int64_t free_fen; /* what its free lines would have cost by the list, corrections included */
     int64_t line_count, unpriced;
     int64_t price_fen; /* when all charges of the row have one price, else 0 */
-    wide usage;        /* of the charges; means something only when grouped by item */
+    int64_t charge_count;
+    wide usage; /* of the charges; means something only when grouped by item */
 };
 
 struct statement {
@@ -44,12 +48,22 @@ struct statement {
     struct statement_row total;
 };
 
-/* What a line has along every dimension; borrowed, "" for none. */
+/* What a line has along every dimension; borrowed, "" for none. Lines of an open month: charges, whose bill
+ * will be of the month that they were used in. */
 void statement_keys(const struct bill_line *line, const char *ret_keys[STATEMENT_DIMENSIONS]);
+
+/* The order of rows, along all dimensions; NULL keys count as "". */
+int statement_compare(const char *const a[STATEMENT_DIMENSIONS], const char *const b[STATEMENT_DIMENSIONS]);
+/* Adds what `more` has to *row; keys stay. */
+struct error *statement_add(struct statement_row *row, const struct statement_row *more) ERROR_MUST_USE;
 
 /* Pure. A line without a price (price_fen 0) counts as unpriced. */
 struct error *statement_group(struct arena *arena, const struct bill_line *lines, size_t count, unsigned mask,
                               struct statement *ret_statement) ERROR_MUST_USE;
+
+/* What rating says of a month up to `until`, as lines; `unit` NULL: of all that the scope sees. */
+struct error *statement_rated(struct db *db, struct arena *arena, const char *unit, struct month month,
+                              moment until, struct bill_line **ret_lines, size_t *ret_count) ERROR_MUST_USE;
 
 /* The lines behind a statement: of the bills when the month is closed, else rated up to `now`. */
 struct error *statement_lines(struct db *db, struct arena *arena, struct month month, moment now,
@@ -59,6 +73,7 @@ struct error *statement_lines(struct db *db, struct arena *arena, struct month m
 /* Numbers for a person with a calculator: usage ÷ length of the month ("average quantity") and usage in
  * unit·hours, both with six decimals, half up. */
 const char *statement_average(struct arena *arena, wide usage, struct month month);
+const char *statement_average_over(struct arena *arena, wide usage, int64_t length_us);
 const char *statement_unit_hours(struct arena *arena, wide usage);
 
 #endif

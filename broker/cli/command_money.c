@@ -1,4 +1,4 @@
-/* Commands about money: bills, months, the consolidated statement; and the audit chain. See cli.h. */
+/* Commands about money: bills and months; and the audit chain. See cli.h. */
 #include <stdio.h>
 #include <string.h>
 
@@ -79,61 +79,6 @@ static struct error *set_billing(struct cli *cli, const struct cli_command *comm
     return NULL;
 }
 
-/* Dimensions first, as the statement was grouped, then what there is to recompute a row with, then the
- * amount. */
-static void print_statement(struct cli *cli, const json_t *statement, const char *group_by)
-{
-    static const struct cli_column all[] = {{"UNIT", "unit", false, 0},
-                                            {"SYSTEM", "system", false, 0},
-                                            {"CLOUD", "cloud", false, 0},
-                                            {"PROVIDER", "provider", false, 0},
-                                            {"ITEM", "item", false, 0},
-                                            {"SERVICE", "item_name", false, 0},
-                                            {0}};
-    static const struct cli_column item_figures[] = {{"PRICE", "price_yuan", true, 0},
-                                                     {"AVERAGE", "average_quantity", true, 0},
-                                                     {"UNIT HOURS", "usage_unit_hours", true, 0}};
-    struct cli_column columns[12] = {{0}};
-    size_t count = 0;
-    bool by_item = strstr(group_by, "item") != NULL;
-    for (const struct cli_column *column = all; column->title; column++) {
-        const char *member = strcmp(column->member, "item_name") ? column->member : "item";
-        if (strstr(group_by, member))
-            columns[count++] = *column;
-    }
-    for (size_t i = 0; by_item && i < 3; i++)
-        columns[count++] = item_figures[i];
-    columns[count++] = (struct cli_column){"YUAN", "amount_yuan", true, 0};
-    const json_t *total = json_object_get(statement, "total");
-    (void)printf("Consolidated statement %s (%s, %lld hours)\n\n", text_of(statement, "month"),
-                 text_of(statement, "state"),
-                 (long long)json_integer_value(json_object_get(statement, "hours")));
-    cli_print_table(cli, json_object_get(statement, "rows"), columns);
-    (void)printf("\nTotal %s yuan, %lld lines\n", text_of(total, "amount_yuan"),
-                 (long long)json_integer_value(json_object_get(total, "lines")));
-}
-
-static struct error *statement(struct cli *cli, const struct cli_command *command)
-{
-    const char *month, *group_by = cli_flag(cli, "group-by");
-    json_t *body;
-    (void)command;
-    if (!group_by)
-        group_by = "unit,cloud,provider,item";
-    TRY(cli_argument(cli, "MONTH", &month));
-    TRY(cli_end(cli));
-    TRY(cli_call_pages(cli,
-                       arena_printf(cli->arena, "/v1/statements/%s?group_by=%s",
-                                    client_escape(cli->arena, month), client_escape(cli->arena, group_by)),
-                       &body));
-    if (cli->json)
-        cli_print(cli, body);
-    else
-        print_statement(cli, body, group_by);
-    json_decref(body);
-    return NULL;
-}
-
 static struct error *verify_audit(struct cli *cli, const struct cli_command *command)
 {
     struct client_answer answer;
@@ -151,8 +96,6 @@ const struct cli_command money_commands[] = {
      NULL, NULL},
     {"billing set", "--close-grace SECONDS", "how long a month stays open after its end", set_billing,
      "/v1/billing-settings", NULL, NULL, NULL},
-    {"statement", "MONTH [--group-by unit,system,cloud,provider,item]",
-     "the consolidated statement of a month", statement, NULL, NULL, NULL, NULL},
     {"audit verify", NULL, "walk the audit chain; exit code 6 when it is broken", verify_audit,
      "/v1/audit:verify", NULL, NULL, NULL},
     {0},

@@ -63,7 +63,7 @@ static const struct rule rules[] = {
     {"/v1/billing-settings", NULL, OPEN, "{}"},
     {"/v1/bills", NULL, LIST, NULL},
     {"/v1/bills/{id}", NULL, HIDDEN, NULL},
-    {"/v1/statements/{month}", NULL, LIST, NULL},
+    {"/v1/statements", NULL, LIST, NULL},
     {"/v1/clouds", NULL, OPEN, "{}"},
     {"/v1/endpoints", "GET", LIST, NULL},
     {"/v1/endpoints", "POST", OPEN, "{}"},

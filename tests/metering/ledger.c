@@ -51,6 +51,7 @@ void ledger_clear(struct ledger *ledger)
 {
     pg_exec(ledger->pg,
             "SET session_replication_role = replica; DELETE FROM bill_line; DELETE FROM bill;"
+            " DELETE FROM statement_unit; DELETE FROM statement_place;"
             " DELETE FROM billing_month; DELETE FROM usage_interval; DELETE FROM usage_change;"
             " DELETE FROM price;"
             " DELETE FROM price_book; DELETE FROM bid; DELETE FROM agreement; DELETE FROM provider;"
