@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -215,6 +216,53 @@ static void a_wait_outlives_the_broker(void **state)
     house_check();
 }
 
+static void *complete_db(void *result)
+{
+    struct db *db;
+    struct error **ret_error = result;
+    ok(db_connect(pg_conninfo(house.pg), &db));
+    const struct db_scope scope = {.providers = "p"};
+    char *id = house_text("SELECT id FROM fulfilment WHERE verb = 'create'");
+    struct ending ending = {id,
+                            {.state = FULFILMENT_COMPLETED, .reference = "SRV-7", .principal = "operator"}};
+    *ret_error = db_transaction(db, &scope, DB_READ_COMMITTED, end_body, &ending);
+    free(id);
+    db_close(db);
+    return NULL;
+}
+
+/* The operator's word and the unit's cancellation at the same moment: one of them comes first, nobody waits
+ * for the other in a circle, and what was made is asked back when it was too late. */
+static void a_word_meets_a_cancellation(void **state)
+{
+    house_run();
+    for (int i = 0; i < 10; i++) {
+        char operation[37];
+        pthread_t thread;
+        struct error *said = NULL;
+        ok(house_order("[" SERVER("db") "]", operation));
+        await_open("1");
+        assert_int_equal(pthread_create(&thread, NULL, complete_db, &said), 0);
+        struct error *cancelled = house_cancel(operation);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        if (cancelled)
+            refused(cancelled, ERR_CONFLICT); /* it had succeeded already */
+        if (said)
+            refused(said, ERR_CONFLICT);
+        jobs_await(house.pg, "SELECT count(*) FROM job WHERE ended_at IS NULL", "0");
+        expect("SELECT string_agg(r.state || ' ' || f.verb || ' ' || f.state, ', ' ORDER BY f.verb) IN"
+               " ('active create completed', 'failed create withdrawn',"
+               " 'failed create completed, failed delete open')"
+               " FROM fulfilment f JOIN resource r ON r.id = f.resource_id",
+               "t");
+        house_check();
+        house_halt();
+        house_reset(state);
+        house_run();
+    }
+    house_halt();
+}
+
 /* A server "db" that is active. */
 static void have_server(void)
 {
@@ -365,6 +413,7 @@ int main(void)
         TEST(a_later_failure_gives_back_what_was_fulfilled),
         TEST(a_waiting_order_is_cancelled),
         TEST(a_wait_outlives_the_broker),
+        TEST(a_word_meets_a_cancellation),
         TEST(a_resize_counts_when_it_is_confirmed),
         TEST(a_deletion_ends_when_it_is_confirmed),
         TEST(the_agreement_says_when_released_usage_ends),
