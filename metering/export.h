@@ -1,6 +1,6 @@
 /* Exports: the lines of closed bills in the formats that others read, at constant memory. What reads the
- * lines is here; every format is a file of its own (export_csv.c, export_jsonl.c, export_focus.c),
- * and export_api.c streams them. Within the caller's transaction, whose scope says which
+ * lines is here; every format is a file of its own (export_csv.c, export_jsonl.c, export_focus.c,
+ * export_xlsx.c), and export_api.c streams them. Within the caller's transaction, whose scope says which
  * lines there are. */
 #ifndef METERING_EXPORT_H
 #define METERING_EXPORT_H
@@ -44,6 +44,11 @@ struct export_format {
     struct error *(*line)(struct buf *piece, const struct export_line *line);
 };
 extern const struct export_format export_csv, export_jsonl, export_focus;
+
+/* export_xlsx.c: makes a workbook in a temporary file and then sends it. In the call's arena; `filter` is
+ * copied, its text borrowed. */
+#define EXPORT_XLSX_TYPE "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+struct http_source *export_xlsx_source(struct http_call *call, const struct export_filter *filter);
 
 /* One cell of RFC 4180, quoted when it must be. `export_text` is for what people wrote: a spreadsheet would
  * take text that begins with = + - @ or a control character for a formula, so that is led by an apostrophe.

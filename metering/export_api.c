@@ -69,7 +69,13 @@ static struct error *answer(struct http_call *call, const struct export_filter *
         ret_answer->file_name = arena_printf(call->arena, "%s.%s", name, formats[i]->suffix);
         return NULL;
     }
-    return error_member("?format", "one of csv, jsonl, focus is needed");
+    if (wanted && strcmp(wanted, "xlsx") == 0) {
+        ret_answer->source = export_xlsx_source(call, filter);
+        ret_answer->content_type = EXPORT_XLSX_TYPE;
+        ret_answer->file_name = arena_printf(call->arena, "%s.xlsx", name);
+        return NULL;
+    }
+    return error_member("?format", "one of csv, jsonl, focus, xlsx is needed");
 }
 
 static struct error *export_month(struct http_call *call, struct http_answer *ret_answer)

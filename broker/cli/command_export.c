@@ -64,10 +64,10 @@ static struct error *export_bill(struct cli *cli, const struct cli_command *comm
 
 const struct cli_command export_commands[] = {
     {"export",
-     "MONTH [--format csv|jsonl|focus] [--bom] [--unit|--system|--cloud|--provider|--item ID] "
+     "MONTH [--format csv|jsonl|focus|xlsx] [--bom] [--unit|--system|--cloud|--provider|--item ID] "
      "[--output FILE]",
      "the lines of a closed month's bills as a file", export_month, NULL, NULL, NULL, NULL},
-    {"bill export", "BILL [--format csv|jsonl|focus] [--bom] [--output FILE]",
+    {"bill export", "BILL [--format csv|jsonl|focus|xlsx] [--bom] [--output FILE]",
      "the lines of one bill as a file", export_bill, NULL, NULL, NULL, NULL},
     {0},
 };

@@ -1,5 +1,6 @@
 /* Exports of closed bills through the server, in every text format: what is in them adds up to the bills,
  * each caller gets what it may see, and no cell is a formula. */
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include "tests/metering/focus.h"
 #include "tests/metering/ledger.h"
 #include "tests/metering/table.h"
+#include "tests/support/child.h"
 
 static struct ledger ledger;
 static struct arena *arena;
@@ -260,6 +262,53 @@ static void test_focus(void **state)
     assert_true(corrections >= 3);
 }
 
+/* Written to a file, and judged by a reader that knows nothing of the writer. */
+static void judge_xlsx(const char *path, const char *token, int64_t total, int64_t rows)
+{
+    const struct h2_reply *reply = get(path, token);
+    assert_int_equal(reply->status, 200);
+    assert_true(reply->done && !reply->reset);
+    assert_string_equal(h2_header(reply, "content-type"), EXPORT_XLSX_TYPE);
+    const char *file = arena_printf(arena, "%s/book.xlsx", pg_folder(ledger.pg));
+    FILE *out = fopen(file, "we");
+    assert_non_null(out);
+    assert_int_equal(fwrite(reply->body, 1, reply->length, out), reply->length);
+    assert_int_equal(fclose(out), 0);
+    char yuan[MONEY_TEXT];
+    const char *const argv[] = {"python3",
+                                SOURCE_DIR "/tests/metering/check_xlsx.py",
+                                file,
+                                money_format(total, yuan),
+                                arena_printf(arena, "%lld", (long long)rows),
+                                NULL};
+    assert_int_equal(child_run(argv, 60 * MOMENT_SECOND), 0);
+}
+
+static int64_t files_left(void)
+{
+    glob_t found = {0};
+    const char *folder = getenv("TMPDIR");
+    int status = glob(arena_printf(arena, "%s/yunqiao-export-*", folder ? folder : "/tmp"), 0, NULL, &found);
+    size_t count = status == 0 ? found.gl_pathc : 0;
+    globfree(&found);
+    return (int64_t)count;
+}
+
+static void test_xlsx(void **state)
+{
+    (void)state;
+    judge_xlsx("/v1/months/2027-01/lines?format=xlsx", fixture.root,
+               pg_number(ledger.pg, "SELECT total_fen FROM billing_month WHERE month = '2027-01'"),
+               pg_number(ledger.pg, "SELECT count(*) FROM bill_line WHERE month = '2027-01'"));
+    judge_xlsx(
+        "/v1/months/2027-02/lines?format=xlsx", fixture.alice,
+        pg_number(ledger.pg, "SELECT sum(total_fen)::bigint FROM bill WHERE month = '2027-02'"
+                             " AND unit_id = 'u1'"),
+        pg_number(ledger.pg, "SELECT count(*) FROM bill_line WHERE month = '2027-02' AND unit_id = 'u1'"));
+    judge_xlsx("/v1/months/2027-02/lines?format=xlsx&unit=u2&item=1003&provider=p1", fixture.root, 0, 0);
+    assert_int_equal(files_left(), 0);
+}
+
 static void test_cells(void **state)
 {
     (void)state;
@@ -293,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cells), cmocka_unit_test(test_csv),   cmocka_unit_test(test_filters_and_scope),
         cmocka_unit_test(test_bill),  cmocka_unit_test(test_jsonl), cmocka_unit_test(test_focus),
+        cmocka_unit_test(test_xlsx),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
