@@ -34,6 +34,11 @@ struct bill_line bill_line_of(const struct rate_line *rated, struct month charge
     return line;
 }
 
+const char *bill_signed_text(struct arena *arena, const char *what, const char *name, const char *digest)
+{
+    return arena_printf(arena, "yunqiao %s|%s|%s", what, name, digest);
+}
+
 static void put_line(struct buf *buf, int version, int64_t number, const struct bill_line *line)
 {
     char from[MOMENT_TEXT], to[MOMENT_TEXT], price[MONEY_TEXT], amount[MONEY_TEXT], usage[WIDE_TEXT];
@@ -51,6 +56,20 @@ static void put_line(struct buf *buf, int version, int64_t number, const struct 
     else
         buf_putc(buf, '|');
     buf_putc(buf, '\n');
+}
+
+void bill_rates_text(struct buf *buf, struct month month, const struct rate_provider *providers, size_t count)
+{
+    char text[8];
+    month_format(month, text);
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(buf, "%s|%s|%d\n", text, providers[i].id, providers[i].proration);
+        for (size_t k = 0; k < providers[i].price_count; k++) {
+            const struct price_period *price = &providers[i].prices[k];
+            buf_printf(buf, "%s|%lld|%lld|%lld\n", price->item, (long long)price->fen, (long long)price->from,
+                       (long long)price->to);
+        }
+    }
 }
 
 struct error *bill_digest(const struct bill *bill, const struct bill_line *lines, char hex[DIGEST_HEX])

@@ -19,6 +19,8 @@ struct bill_month {
     moment closed_at; /* 0 while open */
     int64_t bills, lines, total_fen;
     char digest[DIGEST_HEX]; /* SM3 over "number digest\n" of every bill in order of their numbers' bytes */
+    const char *kid, *signature; /* as a bill's; NULL: unsigned */
+    const char *run;             /* the rating run that closed it; NULL: before there were any */
 };
 
 #define BILL_DIGEST 2
@@ -26,7 +28,8 @@ struct bill {
     const char *id, *number, *unit, *provider, *month, *digest;
     int64_t charges_fen, adjustments_fen, total_fen, line_count;
     moment closed_at;
-    int digest_version; /* which canonical text the digest is over; new bills: BILL_DIGEST */
+    const char *kid, *signature; /* Ed25519, base64url, over bill_signed_text; NULL: unsigned */
+    int digest_version;          /* which canonical text the digest is over; new bills: BILL_DIGEST */
     bool partial; /* read by a scope that sees some of its lines: sums and count are of those, digest NULL */
 };
 
@@ -50,15 +53,23 @@ struct bill_line {
  * repeat and to run twice at once (one waits for the other; under serializable isolation it is asked to run
  * again). ERR_CONFLICT when the month or its grace (setting.h) is not over at `now`, when an earlier
  * month must be closed first, or when something was used that has no price: then nothing is written. */
-struct error *bill_close_month(struct db *db, struct arena *arena, struct month month, moment now,
-                               struct bill_month *ret_month) ERROR_MUST_USE;
+struct metering_services;
+struct rating_run;
+struct error *bill_close_month(struct db *db, struct arena *arena, const struct metering_services *services,
+                               struct month month, moment now, struct bill_month *ret_month) ERROR_MUST_USE;
+
+/* Rates a month that is over as a closing would, writes nothing but the run's record: its digest and sums are
+ * what closing will come to if nothing more comes in. ERR_CONFLICT as above, and when the month is closed. */
+struct error *bill_rate_month(struct db *db, struct arena *arena, const struct metering_services *services,
+                              struct month month, moment now, struct rating_run *ret_run) ERROR_MUST_USE;
 
 /* The month that is closed next: the one after the last closed one, or the first that has usage. *ret_found
  * false: nothing was ever used. Whether it is over is bill_close_month's to say. */
 struct error *bill_month_next(struct db *db, bool *ret_found, struct month *ret_month) ERROR_MUST_USE;
 
 /* Open when it was never closed. */
-struct error *bill_month_get(struct db *db, struct month month, struct bill_month *ret_month) ERROR_MUST_USE;
+struct error *bill_month_get(struct db *db, struct arena *arena, struct month month,
+                             struct bill_month *ret_month) ERROR_MUST_USE;
 
 /* NULL: whatever. */
 struct bill_filter {
@@ -95,7 +106,9 @@ struct bill_entry {
 };
 struct error *bill_entries(struct db *db, struct arena *arena, const char *unit, struct month from,
                            struct bill_entry **ret_list, size_t *ret_count) ERROR_MUST_USE;
-struct error *bill_add(struct db *db, const struct bill *bill, const struct bill_line *lines) ERROR_MUST_USE;
+struct bill_made;
+/* Writes bills with all their lines; few statements, however many. */
+struct error *bill_add_all(struct db *db, const struct bill_made *made, size_t count) ERROR_MUST_USE;
 
 /* "YQ202611.provider.unit": unique, for neither id has a dot in it. */
 const char *bill_number(struct arena *arena, const char *month, const char *provider, const char *unit);
@@ -103,6 +116,14 @@ const char *bill_number(struct arena *arena, const char *month, const char *prov
  * /v1/bills/{id}. */
 struct error *bill_digest(const struct bill *bill, const struct bill_line *lines,
                           char hex[DIGEST_HEX]) ERROR_MUST_USE;
+
+/* "yunqiao bill|NUMBER|DIGEST", what is signed; `what` "month": of a month, by its name. */
+const char *bill_signed_text(struct arena *arena, const char *what, const char *name, const char *digest);
+
+struct buf;
+/* What bill_rates found as text, for a digest: a line for each provider and each of its prices. */
+void bill_rates_text(struct buf *buf, struct month month, const struct rate_provider *providers,
+                     size_t count);
 
 /* Prices and prorations of all providers for a month. */
 struct error *bill_rates(struct db *db, struct arena *arena, struct month month,

@@ -1,32 +1,38 @@
-/* Closing a month; see bill.h for what it promises. Unit by unit: rate the month, rate again the earlier
- * months from the first one whose usage changed since the last closing, compare with what was billed of them,
- * and write charges and adjustments as one bill for each provider. */
+/* Closing and rating a month; see bill.h for what they promise. The caller's transaction locks the month,
+ * takes what changed since the last closing and exports its snapshot; workers on connections of their own
+ * make the bills of their share of the units (bill_make.h) at that snapshot; the caller's transaction writes
+ * and seals them. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/auth/auth.h"
 #include "broker/base/buf.h"
 #include "broker/base/id.h"
 #include "metering/bill.h"
+#include "metering/bill_make.h"
+#include "metering/rating_run.h"
+#include "metering/services.h"
 #include "metering/setting.h"
 #include "metering/usage.h"
 
-struct month_rates {
-    struct month month;
-    struct rate_provider *providers;
-    size_t count;
-};
+#define GROUP_UNITS 16 /* made in one go */
+#define WORKERS_MAX 64
+#define WRITE_BILLS 200 /* bills, with all their lines, of one statement */
 
 struct closing {
     struct db *db;
-    struct arena *arena; /* of the whole closing: rates and digests */
-    struct month month;
-    char text[8];
-    moment now;
-    struct month_rates *rates;
-    size_t rate_count, rate_capacity;
+    struct arena *arena; /* of the whole closing: rates, units, digests */
+    const struct metering_services *services;
+    struct bill_plan plan;
+    struct bill_unit *units; /* by their first changed month */
+    size_t unit_count;
     struct bill_month total;
-    const char **seals; /* "number digest" */
-    size_t seal_count, seal_capacity;
+    const char **seals; /* "number digest\n" */
+    size_t seal_count;
+    struct rating_run run;
+    int64_t began; /* monotonic */
 };
 
 static const struct db_statement claim_month = {
@@ -38,255 +44,288 @@ static const struct db_statement last_closed = {
     "billing_last", "SELECT max(month COLLATE \"C\") FROM billing_month WHERE state = 'closed'"};
 static const struct db_statement first_usage = {"billing_first_usage",
                                                 "SELECT min(start_at) FROM usage_interval"};
-static const struct db_statement units_with_usage = {"billing_units",
-                                                     "SELECT unit_id FROM usage_interval WHERE start_at < $2"
-                                                     " AND end_at > $1"
-                                                     " UNION SELECT unit_id FROM usage_change ORDER BY 1"};
-static const struct db_statement take_changes = {
-    "billing_changes", "WITH gone AS (DELETE FROM usage_change WHERE unit_id = $1 RETURNING from_at)"
-                       " SELECT min(from_at) FROM gone"};
+/* Units with usage in the month, and those with changes, each with its earliest. What changed is taken away
+ * by a closing and read before usage is: what comes in between is kept for the next closing, and rated by
+ * both. */
+static const struct db_statement units_of_closing = {
+    "billing_units_take", "WITH gone AS (DELETE FROM usage_change RETURNING unit_id, from_at), changed AS"
+                          " (SELECT unit_id, min(from_at) AS from_at FROM gone GROUP BY unit_id)"
+                          " SELECT u.unit_id, c.from_at FROM (SELECT unit_id FROM usage_interval WHERE "
+                          "start_at < $2 AND end_at > $1"
+                          " UNION SELECT unit_id FROM changed) u LEFT JOIN changed c USING (unit_id)"
+                          " ORDER BY least(c.from_at, $1), u.unit_id"};
+static const struct db_statement units_of_rating = {
+    "billing_units_look",
+    "WITH changed AS (SELECT unit_id, min(from_at) AS from_at FROM usage_change GROUP BY unit_id)"
+    " SELECT u.unit_id, c.from_at FROM (SELECT unit_id FROM usage_interval WHERE start_at < $2 AND end_at > "
+    "$1"
+    " UNION SELECT unit_id FROM changed) u LEFT JOIN changed c USING (unit_id)"
+    " ORDER BY least(c.from_at, $1), u.unit_id"};
 static const struct db_statement seal_month = {
     "billing_seal",
     "UPDATE billing_month SET state = 'closed', closed_at = $2, bills = $3, lines = $4, total_fen = $5,"
-    " digest = $6 WHERE month = $1 AND state = 'closing'"};
+    " digest = $6, kid = $7, signature = $8, run_id = $9 WHERE month = $1 AND state = 'closing'"};
 
-static struct error *rates_of(struct closing *closing, struct month month,
-                              const struct month_rates **ret_rates)
+static struct error *load_units(struct closing *closing, bool take)
 {
-    for (size_t i = 0; i < closing->rate_count; i++)
-        if (!month_compare(closing->rates[i].month, month)) {
-            *ret_rates = &closing->rates[i];
-            return NULL;
-        }
-    if (closing->rate_count == closing->rate_capacity) {
-        size_t capacity = closing->rate_capacity ? closing->rate_capacity * 2 : 32;
-        struct month_rates *rates = arena_array(closing->arena, capacity, sizeof *rates);
-        if (closing->rate_count)
-            memcpy(rates, closing->rates, closing->rate_count * sizeof *rates);
-        closing->rates = rates;
-        closing->rate_capacity = capacity;
-    }
-    struct month_rates *rates = &closing->rates[closing->rate_count];
-    rates->month = month;
-    TRY(bill_rates(closing->db, closing->arena, month, &rates->providers, &rates->count));
-    closing->rate_count++;
-    *ret_rates = rates;
-    return NULL;
-}
-
-/* One unit's work: what rating says of every month so far (+) against what was billed of it (−). */
-struct posting {
-    struct bill_line line;
-    size_t order; /* of equal keys: billed ones first, oldest first */
-    const char *number;
-    int64_t line_no;
-};
-
-struct unit_work {
-    struct closing *closing;
-    struct arena *arena;
-    const char *unit;
-    struct rate_interval *intervals;
-    size_t interval_count;
-    struct posting *postings;
-    size_t count, capacity;
-};
-
-static struct posting *add_posting(struct unit_work *work)
-{
-    if (work->count == work->capacity) {
-        size_t capacity = work->capacity ? work->capacity * 2 : 64;
-        struct posting *postings = arena_array(work->arena, capacity, sizeof *postings);
-        if (work->count)
-            memcpy(postings, work->postings, work->count * sizeof *postings);
-        work->postings = postings;
-        work->capacity = capacity;
-    }
-    work->postings[work->count].order = work->count;
-    return &work->postings[work->count++];
-}
-
-/* Bills are in this order: by provider, charges first, then what they are for. */
-static int compare_key(const struct bill_line *a, const struct bill_line *b)
-{
-    int order = strcmp(a->provider, b->provider);
-    if (!order)
-        order = (int)a->adjustment - (int)b->adjustment;
-    if (!order)
-        order = strcmp(a->charge_month, b->charge_month);
-    if (!order)
-        order = strcmp(a->cloud, b->cloud);
-    if (!order)
-        order = strcmp(a->system, b->system);
-    if (!order)
-        order = strcmp(a->item, b->item);
-    if (!order)
-        order = strcmp(a->zone, b->zone);
-    if (!order)
-        order = strcmp(a->architecture, b->architecture);
-    if (!order)
-        order = strcmp(a->industry, b->industry);
-    if (!order)
-        order = (int)a->tariff - (int)b->tariff;
-    return order ? order : (a->price_from > b->price_from) - (a->price_from < b->price_from);
-}
-
-static int compare_posting(const void *left, const void *right)
-{
-    const struct posting *a = left, *b = right;
-    int order = compare_key(&a->line, &b->line);
-    return order ? order : (a->order > b->order) - (a->order < b->order);
-}
-
-/* What was billed of the months from `first` on. */
-static struct error *add_billed(struct unit_work *work, struct month first)
-{
-    struct bill_entry *list;
-    size_t count;
-    TRY(bill_entries(work->closing->db, work->arena, work->unit, first, &list, &count));
-    for (size_t i = 0; i < count; i++) {
-        struct posting *posting = add_posting(work);
-        posting->line = list[i].line;
-        posting->line.adjustment = true;
-        posting->line.usage = -posting->line.usage;
-        posting->line.amount_fen = -posting->line.amount_fen;
-        posting->line.list_fen = -posting->line.list_fen;
-        posting->number = list[i].number;
-        posting->line_no = list[i].line_no;
+    struct db_rows *rows;
+    struct month month = closing->plan.month;
+    TRY(db_query(closing->db, take ? &units_of_closing : &units_of_rating,
+                 DB_VALUES(db_moment(month_start(month)), db_moment(month_end(month))), &rows));
+    (void)db_hold(closing->arena, rows);
+    closing->unit_count = db_count(rows);
+    closing->units = arena_array(closing->arena, closing->unit_count, sizeof *closing->units);
+    for (size_t i = 0; i < closing->unit_count; i++) {
+        struct bill_unit *unit = &closing->units[i];
+        *unit = (struct bill_unit){db_get_text(rows, i, 0), month};
+        if (!db_is_null(rows, i, 1) && db_get_moment(rows, i, 1) < month_start(month))
+            unit->first = month_of(db_get_moment(rows, i, 1));
     }
     return NULL;
 }
 
-static struct error *add_rated(struct unit_work *work, struct month month, bool adjustment)
+/* Prices and prorations of every month that is rated, and their digest. */
+static struct error *load_rates(struct closing *closing)
 {
-    const struct month_rates *rates;
-    struct rate_line *lines;
-    size_t count;
-    TRY(rates_of(work->closing, month, &rates));
-    TRY(rate_month(work->arena, work->intervals, work->interval_count, rates->providers, rates->count, month,
-                   month_end(month), &lines, &count));
-    for (size_t i = 0; i < count; i++) {
-        char text[8];
-        month_format(month, text);
-        if (!lines[i].priced)
-            return error_new(ERR_CONFLICT,
-                             "provider \"%s\" has no price for item %s, which unit \"%s\" used in %s",
-                             lines[i].provider, lines[i].item, work->unit, text);
-        struct posting *posting = add_posting(work);
-        posting->line = bill_line_of(&lines[i], month, adjustment);
-    }
-    return NULL;
-}
-
-/* Folds equal keys to one line each; an adjustment of nothing is no line. The result is in the order of
- * bills. */
-static struct error *fold(struct unit_work *work, struct bill_line **ret_lines, size_t *ret_count)
-{
-    struct bill_line *lines = arena_array(work->arena, work->count, sizeof *lines);
+    BUF_AUTO struct buf text = BUF_INIT((size_t)64 << 20);
+    struct month first = closing->unit_count ? closing->units[0].first : closing->plan.month;
     size_t count = 0;
-    if (work->count)
-        qsort(work->postings, work->count, sizeof *work->postings, compare_posting);
-    for (size_t i = 0, end; i < work->count; i = end) {
-        const struct posting *first = &work->postings[i];
-        struct bill_line line = first->line;
-        for (end = i + 1; end < work->count && !compare_key(&first->line, &work->postings[end].line); end++) {
-            line.usage += work->postings[end].line.usage;
-            TRY(money_add(line.amount_fen, work->postings[end].line.amount_fen, &line.amount_fen));
-            TRY(money_add(line.list_fen, work->postings[end].line.list_fen, &line.list_fen));
-        }
-        if (!line.usage && !line.list_fen)
-            continue;
-        line.corrects_number = first->number;
-        line.corrects_line = first->line_no;
-        lines[count++] = line;
+    for (struct month m = first; month_compare(m, closing->plan.month) <= 0; m = month_next(m))
+        count++;
+    struct month_rates *rates = arena_array(closing->arena, count, sizeof *rates);
+    for (size_t i = 0; i < count; i++, first = month_next(first)) {
+        struct rate_provider *providers;
+        TRY(bill_rates(closing->db, closing->arena, first, &providers, &rates[i].count));
+        rates[i].month = first;
+        rates[i].providers = providers;
+        bill_rates_text(&text, first, providers, rates[i].count);
     }
-    *ret_lines = lines;
-    *ret_count = count;
+    if (buf_overflowed(&text))
+        return error_new(ERR_TOO_LARGE, "too many prices");
+    digest_sm3(buf_text(&text), text.length, closing->run.prices_digest);
+    closing->plan.rates = rates;
+    closing->plan.rate_count = count;
     return NULL;
 }
 
-static void keep_seal(struct closing *closing, const struct bill *bill)
+/* --------------------------------------------------------------------------------------------------------
+ * the workers */
+
+struct crew {
+    const struct closing *closing;
+    const char *conninfo;
+    char snapshot[DB_SNAPSHOT_ID];
+    atomic_size_t next; /* unit */
+    atomic_bool failed;
+};
+
+struct worker {
+    struct crew *crew;
+    struct db *db;
+    struct arena *arena; /* of what it makes */
+    struct bill_made *made;
+    size_t count, capacity;
+    struct bill_inputs inputs;
+    struct error *error;
+    pthread_t thread;
+};
+
+/* The next units with the same first month; none: the work is done. */
+static size_t next_group(struct crew *crew, const struct bill_unit **ret_units)
 {
-    if (closing->seal_count == closing->seal_capacity) {
-        size_t capacity = closing->seal_capacity ? closing->seal_capacity * 2 : 256;
-        const char **seals = arena_array(closing->arena, capacity, sizeof *seals);
-        if (closing->seal_count)
-            memcpy(seals, closing->seals, closing->seal_count * sizeof *seals);
-        closing->seals = seals;
-        closing->seal_capacity = capacity;
-    }
-    closing->seals[closing->seal_count++] =
-        arena_printf(closing->arena, "%s %s\n", bill->number, bill->digest);
+    const struct closing *closing = crew->closing;
+    size_t from = atomic_load(&crew->next), count;
+    do {
+        for (count = 0; from + count < closing->unit_count && count < GROUP_UNITS &&
+                        !month_compare(closing->units[from + count].first, closing->units[from].first);)
+            count++;
+    } while (count && !atomic_compare_exchange_weak(&crew->next, &from, from + count));
+    *ret_units = closing->units + from;
+    return count;
 }
 
-static struct error *write_bill(struct unit_work *work, const struct bill_line *lines, size_t count)
+static void keep_made(struct worker *worker, const struct bill_made *made, size_t count)
 {
-    struct closing *closing = work->closing;
-    struct bill bill = {.id = id_new_in(work->arena),
-                        .unit = work->unit,
-                        .provider = lines[0].provider,
-                        .month = closing->text,
-                        .digest_version = BILL_DIGEST,
-                        .line_count = (int64_t)count,
-                        .closed_at = closing->now};
-    char digest[DIGEST_HEX];
-    for (size_t i = 0; i < count; i++) {
-        int64_t *sum = lines[i].adjustment ? &bill.adjustments_fen : &bill.charges_fen;
-        TRY(money_add(*sum, lines[i].amount_fen, sum));
+    if (worker->count + count > worker->capacity) {
+        size_t capacity = 2 * (worker->count + count);
+        struct bill_made *more = arena_array(worker->arena, capacity, sizeof *more);
+        if (worker->count)
+            memcpy(more, worker->made, worker->count * sizeof *more);
+        worker->made = more;
+        worker->capacity = capacity;
     }
-    TRY(money_add(bill.charges_fen, bill.adjustments_fen, &bill.total_fen));
-    bill.number = bill_number(work->arena, closing->text, bill.provider, bill.unit);
-    TRY(bill_digest(&bill, lines, digest));
-    bill.digest = digest;
-    TRY_DOING(bill_add(closing->db, &bill, lines), "could not write bill %s", bill.number);
-    keep_seal(closing, &bill);
-    closing->total.bills++;
-    closing->total.lines += bill.line_count;
-    return money_add(closing->total.total_fen, bill.total_fen, &closing->total.total_fen);
+    if (count)
+        memcpy(worker->made + worker->count, made, count * sizeof *made);
+    worker->count += count;
 }
 
-/* The first month of which usage changed since the unit's last closing, at latest the one that closes; the
- * months before it are rated as they were. Before usage is read: what changes in between is kept for the next
- * closing, and rated by both. */
-static struct error *first_changed(struct closing *closing, const char *unit, struct month *ret_first)
+static struct error *work_body(struct db *db, void *context)
 {
-    DB_ROWS_AUTO struct db_rows *rows = NULL;
-    TRY(db_query(closing->db, &take_changes, DB_VALUES(db_text(unit)), &rows));
-    *ret_first = closing->month;
-    if (!db_is_null(rows, 0, 0) && db_get_moment(rows, 0, 0) < month_start(closing->month))
-        *ret_first = month_of(db_get_moment(rows, 0, 0));
+    struct worker *worker = context;
+    struct crew *crew = worker->crew;
+    const struct bill_unit *units;
+    for (size_t count; !atomic_load(&crew->failed) && (count = next_group(crew, &units));) {
+        struct bill_made *made = NULL;
+        size_t made_count;
+        TRY(bill_make(db, &crew->closing->plan, units, count, worker->arena, &made, &made_count,
+                      &worker->inputs));
+        keep_made(worker, made, made_count);
+    }
+    return NULL;
+}
+
+static void *worker_main(void *context)
+{
+    struct worker *worker = context;
+    worker->error = db_connect(worker->crew->conninfo, &worker->db);
+    if (!worker->error)
+        worker->error =
+            db_transaction_at(worker->db, &db_scope_system, worker->crew->snapshot, work_body, worker);
+    if (worker->error)
+        atomic_store(&worker->crew->failed, true);
+    db_close(worker->db);
+    worker->db = NULL;
     return NULL;
 }
 
-static struct error *close_unit(struct closing *closing, const char *unit)
+/* Starts what it can and waits for all; with none, the caller's connection does the work. */
+static struct error *work_together(struct closing *closing, struct crew *crew, struct worker *workers,
+                                   size_t count)
 {
-    ARENA_AUTO struct arena *arena = arena_new();
-    struct unit_work work = {.closing = closing, .arena = arena, .unit = unit};
-    struct bill_line *lines;
-    size_t count;
-    struct month first;
-    TRY(first_changed(closing, unit, &first));
-    TRY(usage_intervals(closing->db, arena, unit, month_start(first), month_end(closing->month),
-                        &work.intervals, &work.interval_count));
-    TRY(add_billed(&work, first));
-    for (; month_compare(first, closing->month) < 0; first = month_next(first))
-        TRY(add_rated(&work, first, true));
-    TRY(add_rated(&work, closing->month, false));
-    TRY(fold(&work, &lines, &count));
-    for (size_t i = 0, end; i < count; i = end) {
-        for (end = i + 1; end < count && !strcmp(lines[end].provider, lines[i].provider);)
-            end++;
-        TRY(write_bill(&work, lines + i, end - i));
+    size_t started = 0;
+    struct error *error = NULL;
+    if (count > 1)
+        TRY(db_snapshot_export(closing->db, crew->snapshot));
+    while (count > 1 && started < count &&
+           !pthread_create(&workers[started].thread, NULL, worker_main, &workers[started]))
+        started++;
+    if (!started)
+        error = work_body(closing->db, &workers[0]);
+    for (size_t i = 0; i < started; i++) {
+        (void)pthread_join(workers[i].thread, NULL);
+        if (error)
+            error_free(workers[i].error);
+        else
+            error = workers[i].error;
+    }
+    return error;
+}
+
+/* -------------------------------------------------------------------------------------------------------
+ * writing it down */
+
+static struct error *count_bills(struct closing *closing, const struct worker *worker)
+{
+    struct bill_month *total = &closing->total;
+    for (size_t i = 0; i < worker->count; i++) {
+        const struct bill *bill = &worker->made[i].bill;
+        closing->seals[closing->seal_count++] =
+            arena_printf(closing->arena, "%s %s\n", bill->number, bill->digest);
+        total->lines += bill->line_count;
+        TRY(money_add(total->total_fen, bill->total_fen, &total->total_fen));
+    }
+    total->bills += (int64_t)worker->count;
+    closing->run.intervals += worker->inputs.intervals;
+    if (__builtin_add_overflow(closing->run.usage, worker->inputs.usage, &closing->run.usage))
+        return error_new(ERR_TOO_LARGE, "usage beyond 128 bits");
+    return NULL;
+}
+
+static struct error *write_bills(struct closing *closing, const struct worker *worker)
+{
+    for (size_t i = 0; i < worker->count; i += WRITE_BILLS) {
+        size_t count = worker->count - i < WRITE_BILLS ? worker->count - i : WRITE_BILLS;
+        TRY_DOING(bill_add_all(closing->db, worker->made + i, count), "could not write the bills from %s on",
+                  worker->made[i].bill.number);
     }
     return NULL;
+}
+
+static int compare_text(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static struct error *digest_month(struct closing *closing)
+{
+    BUF_AUTO struct buf buf = BUF_INIT((size_t)512 << 20);
+    if (closing->seal_count)
+        qsort(closing->seals, closing->seal_count, sizeof *closing->seals, compare_text);
+    for (size_t i = 0; i < closing->seal_count; i++)
+        buf_puts(&buf, closing->seals[i]);
+    if (buf_overflowed(&buf))
+        return error_new(ERR_TOO_LARGE, "too many bills in %s", closing->plan.text);
+    digest_sm3(buf_text(&buf), buf.length, closing->total.digest);
+    return NULL;
+}
+
+static struct error *record_run(struct closing *closing, const char *purpose, size_t workers)
+{
+    struct rating_run *run = &closing->run;
+    run->id = id_new_in(closing->arena);
+    run->month = closing->plan.text;
+    run->purpose = purpose;
+    run->program = YUNQIAO_VERSION;
+    run->workers = (int64_t)workers;
+    run->started_at = closing->plan.now;
+    run->took_us = moment_monotonic() - closing->began;
+    run->units = (int64_t)closing->unit_count;
+    run->bills = closing->total.bills;
+    run->lines = closing->total.lines;
+    run->total_fen = closing->total.total_fen;
+    memcpy(run->digest, closing->total.digest, DIGEST_HEX);
+    return rating_run_add(closing->db, run);
+}
+
+static struct error *seal(struct closing *closing)
+{
+    const struct bill_month *total = &closing->total;
+    const char *kid = NULL, *signature = NULL;
+    int64_t changed;
+    const char *text = bill_signed_text(closing->arena, "month", closing->plan.text, total->digest);
+    if (closing->plan.auth)
+        TRY(auth_sign(closing->plan.auth, closing->plan.now, text, strlen(text), closing->arena, &kid,
+                      &signature));
+    TRY(db_run(closing->db, &seal_month,
+               DB_VALUES(db_text(closing->plan.text), db_moment(closing->plan.now), db_int(total->bills),
+                         db_int(total->lines), db_int(total->total_fen), db_text(total->digest), db_text(kid),
+                         db_text(signature), db_text(closing->run.id)),
+               &changed));
+    return changed == 1 ? NULL : error_new(ERR_CONFLICT, "%s was closed meanwhile", closing->plan.text);
+}
+
+/* Makes all bills; writes them when the month closes. */
+static struct error *make_all(struct closing *closing, bool close)
+{
+    size_t count = closing->services ? closing->services->rate_workers : 1, bills = 0;
+    struct crew crew = {.closing = closing, .conninfo = db_conninfo(closing->db)};
+    if (count > closing->unit_count / GROUP_UNITS)
+        count = closing->unit_count / GROUP_UNITS;
+    count = count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count;
+    struct worker *workers = arena_array(closing->arena, count, sizeof *workers);
+    for (size_t i = 0; i < count; i++)
+        workers[i] = (struct worker){.crew = &crew, .arena = arena_new()};
+    struct error *error = work_together(closing, &crew, workers, count);
+    for (size_t i = 0; i < count; i++)
+        bills += workers[i].count;
+    closing->seals = arena_array(closing->arena, bills, sizeof *closing->seals);
+    for (size_t i = 0; i < count && !error; i++)
+        error = count_bills(closing, &workers[i]);
+    for (size_t i = 0; i < count && !error && close; i++)
+        error = write_bills(closing, &workers[i]);
+    for (size_t i = 0; i < count; i++)
+        arena_free(workers[i].arena);
+    TRY(error);
+    TRY(digest_month(closing));
+    return record_run(closing, close ? "close" : "rate", count);
 }
 
 static struct error *check_over(struct closing *closing)
 {
     int64_t grace;
     TRY(setting_close_grace(closing->db, &grace));
-    if (closing->now < month_end(closing->month) + grace)
-        return error_new(ERR_CONFLICT, "%s and its grace of %lld seconds are not over", closing->text,
+    if (closing->plan.now < month_end(closing->plan.month) + grace)
+        return error_new(ERR_CONFLICT, "%s and its grace of %lld seconds are not over", closing->plan.text,
                          (long long)(grace / MOMENT_SECOND));
     return NULL;
 }
@@ -318,7 +357,7 @@ static struct error *check_order(struct closing *closing)
     TRY(db_query(closing->db, &last_closed, DB_NO_VALUES, &last));
     any_closed = !db_is_null(last, 0, 0);
     TRY(bill_month_next(closing->db, &found, &next));
-    int order = found ? month_compare(closing->month, next) : 0;
+    int order = found ? month_compare(closing->plan.month, next) : 0;
     if (order > 0 || (order < 0 && any_closed)) {
         char text[8];
         month_format(next, text);
@@ -327,53 +366,55 @@ static struct error *check_order(struct closing *closing)
     return NULL;
 }
 
-static int compare_text(const void *left, const void *right)
+static struct closing begin(struct db *db, struct arena *arena, const struct metering_services *services,
+                            struct month month, moment now)
 {
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
-static struct error *seal(struct closing *closing)
-{
-    BUF_AUTO struct buf buf = BUF_INIT((size_t)512 << 20);
-    struct bill_month *total = &closing->total;
-    int64_t changed;
-    if (closing->seal_count)
-        qsort(closing->seals, closing->seal_count, sizeof *closing->seals, compare_text);
-    for (size_t i = 0; i < closing->seal_count; i++)
-        buf_puts(&buf, closing->seals[i]);
-    if (buf_overflowed(&buf))
-        return error_new(ERR_TOO_LARGE, "too many bills in %s", closing->text);
-    digest_sm3(buf_text(&buf), buf.length, total->digest);
-    TRY(db_run(closing->db, &seal_month,
-               DB_VALUES(db_text(closing->text), db_moment(closing->now), db_int(total->bills),
-                         db_int(total->lines), db_int(total->total_fen), db_text(total->digest)),
-               &changed));
-    return changed == 1 ? NULL : error_new(ERR_CONFLICT, "%s was closed meanwhile", closing->text);
+    struct closing closing = {.db = db,
+                              .arena = arena,
+                              .services = services,
+                              .plan = {.month = month, .now = now, .auth = services ? services->auth : NULL},
+                              .began = moment_monotonic()};
+    month_format(month, closing.plan.text);
+    return closing;
 }
 
 static struct error *close_all(struct closing *closing)
 {
-    DB_ROWS_AUTO struct db_rows *units = NULL;
     TRY(check_over(closing));
     TRY(check_order(closing));
-    TRY(db_query(closing->db, &units_with_usage,
-                 DB_VALUES(db_moment(month_start(closing->month)), db_moment(month_end(closing->month))),
-                 &units));
-    for (size_t i = 0; i < db_count(units); i++)
-        TRY_DOING(close_unit(closing, db_get_text(units, i, 0)), "could not close %s for unit \"%s\"",
-                  closing->text, db_get_text(units, i, 0));
+    TRY(load_units(closing, true));
+    TRY(load_rates(closing));
+    TRY_DOING(make_all(closing, true), "could not close %s", closing->plan.text);
     return seal(closing);
 }
 
-struct error *bill_close_month(struct db *db, struct arena *arena, struct month month, moment now,
-                               struct bill_month *ret_month)
+struct error *bill_close_month(struct db *db, struct arena *arena, const struct metering_services *services,
+                               struct month month, moment now, struct bill_month *ret_month)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
-    struct closing closing = {.db = db, .arena = arena, .month = month, .now = now};
-    month_format(month, closing.text);
-    TRY(db_run(db, &claim_month, DB_VALUES(db_text(closing.text)), NULL));
-    TRY(db_query_one(db, &lock_month, DB_VALUES(db_text(closing.text)), "month", &rows));
+    struct closing closing = begin(db, arena, services, month, now);
+    TRY(db_run(db, &claim_month, DB_VALUES(db_text(closing.plan.text)), NULL));
+    TRY(db_query_one(db, &lock_month, DB_VALUES(db_text(closing.plan.text)), "month", &rows));
     if (strcmp(db_get_text(rows, 0, 0), "closed") != 0)
         TRY(close_all(&closing));
-    return bill_month_get(db, month, ret_month);
+    return bill_month_get(db, arena, month, ret_month);
+}
+
+struct error *bill_rate_month(struct db *db, struct arena *arena, const struct metering_services *services,
+                              struct month month, moment now, struct rating_run *ret_run)
+{
+    struct bill_month state;
+    struct closing closing = begin(db, arena, services, month, now);
+    closing.plan.auth = NULL; /* nothing is kept that would need a signature */
+    TRY(bill_month_get(db, arena, month, &state));
+    if (state.closed)
+        return error_new(ERR_CONFLICT, "%s is closed: its bills are what it comes to", closing.plan.text);
+    if (now < month_end(month))
+        return error_new(ERR_CONFLICT, "%s is not over", closing.plan.text);
+    TRY(check_order(&closing));
+    TRY(load_units(&closing, false));
+    TRY(load_rates(&closing));
+    TRY_DOING(make_all(&closing, false), "could not rate %s", closing.plan.text);
+    *ret_run = closing.run;
+    return NULL;
 }

@@ -7,21 +7,8 @@
 #define PROVIDERS_MAX 1000
 
 static const struct db_statement get_month = {
-    "billing_month_get", "SELECT closed_at, bills, lines, total_fen, digest FROM billing_month"
-                         " WHERE month = $1 AND state = 'closed'"};
-static const struct db_statement add_bill = {
-    "bill_add",
-    "INSERT INTO bill (unit_id, id, number, provider_id, month, charges_fen, adjustments_fen, total_fen,"
-    " line_count, digest, closed_at, digest_version)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"};
-static const struct db_statement add_line = {
-    "bill_line_add",
-    "INSERT INTO bill_line (unit_id, bill_id, line_no, month, type, charge_month, provider_id, cloud_id,"
-    " system_id, item, price_fen, price_from, price_to, usage, amount_fen, corrects_number, corrects_line,"
-    " tariff, industry, zone_id, architecture, list_fen)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,"
-    " $21, $22)"};
-
+    "billing_month_get", "SELECT closed_at, bills, lines, total_fen, digest, kid, signature, run_id::text"
+                         " FROM billing_month WHERE month = $1 AND state = 'closed'"};
 /* Row-level security shows the lines of the caller's clouds and systems; a bill holds lines of several.
  * Unless the caller sees everything, its sums are of the lines that it sees (s), so that no total tells of
  * others. */
@@ -30,7 +17,7 @@ static const struct db_statement add_line = {
     "b.charges_fen),"                                                                                \
     " coalesce(s.adjustments, b.adjustments_fen), coalesce(s.charges + s.adjustments, b.total_fen)," \
     " coalesce(s.lines, b.line_count), b.closed_at, coalesce(s.lines <> b.line_count, false),"       \
-    " b.digest_version FROM bill b"                                                                  \
+    " b.digest_version, b.kid, b.signature FROM bill b"                                              \
     " LEFT JOIN LATERAL (SELECT count(*) AS lines,"                                                  \
     " coalesce(sum(amount_fen) FILTER (WHERE type = 'charge'), 0)::bigint AS charges,"               \
     " coalesce(sum(amount_fen) FILTER (WHERE type = 'adjustment'), 0)::bigint AS adjustments"        \
@@ -62,7 +49,8 @@ static const struct db_statement get_entries = {
                     "$2 ORDER BY b.month, "
                     "b.number, l.line_no"};
 
-struct error *bill_month_get(struct db *db, struct month month, struct bill_month *ret_month)
+struct error *bill_month_get(struct db *db, struct arena *arena, struct month month,
+                             struct bill_month *ret_month)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
     struct bill_month found = {.closed = false};
@@ -75,6 +63,9 @@ struct error *bill_month_get(struct db *db, struct month month, struct bill_mont
         found.lines = db_get_int(rows, 0, 2);
         found.total_fen = db_get_int(rows, 0, 3);
         memcpy(found.digest, db_get_text(rows, 0, 4), strnlen(db_get_text(rows, 0, 4), DIGEST_HEX - 1));
+        found.kid = arena_strdup(arena, db_get_text(rows, 0, 5));
+        found.signature = arena_strdup(arena, db_get_text(rows, 0, 6));
+        found.run = arena_strdup(arena, db_get_text(rows, 0, 7));
     }
     *ret_month = found;
     return NULL;
@@ -97,6 +88,8 @@ static struct bill read_bill(struct arena *arena, const struct db_rows *rows, si
         .closed_at = db_get_moment(rows, row, 10),
         .partial = partial,
         .digest_version = (int)db_get_int(rows, row, 12),
+        .kid = partial ? NULL : arena_strdup(arena, db_get_text(rows, row, 13)),
+        .signature = partial ? NULL : arena_strdup(arena, db_get_text(rows, row, 14)),
     };
 }
 
@@ -207,42 +200,6 @@ struct error *bill_entries(struct db *db, struct arena *arena, const char *unit,
     *ret_list = list;
     *ret_count = count;
     return NULL;
-}
-
-static struct error *queue_line(struct db *db, const struct bill *bill, int64_t number,
-                                const struct bill_line *line)
-{
-    return db_queue(db, &add_line,
-                    DB_VALUES(db_text(bill->unit), db_text(bill->id), db_int(number), db_text(bill->month),
-                              db_text(line->adjustment ? "adjustment" : "charge"),
-                              db_text(line->charge_month), db_text(line->provider), db_text(line->cloud),
-                              db_text(line->system), db_text(line->item), db_int(line->price_fen),
-                              db_moment(line->price_from), db_moment(line->price_to), db_wide(line->usage),
-                              db_int(line->amount_fen), db_text(line->corrects_number),
-                              line->corrects_number ? db_int(line->corrects_line) : db_null(),
-                              db_text(tariff_name(line->tariff)), db_text(line->industry),
-                              db_text(line->zone), db_text(line->architecture), db_int(line->list_fen)),
-                    1);
-}
-
-struct error *bill_add(struct db *db, const struct bill *bill, const struct bill_line *lines)
-{
-    TRY(db_pipeline_begin(db));
-    struct error *error =
-        db_queue(db, &add_bill,
-                 DB_VALUES(db_text(bill->unit), db_text(bill->id), db_text(bill->number),
-                           db_text(bill->provider), db_text(bill->month), db_int(bill->charges_fen),
-                           db_int(bill->adjustments_fen), db_int(bill->total_fen), db_int(bill->line_count),
-                           db_text(bill->digest), db_moment(bill->closed_at), db_int(bill->digest_version)),
-                 1);
-    for (int64_t i = 0; i < bill->line_count && !error; i++)
-        error = queue_line(db, bill, i + 1, &lines[i]);
-    struct error *end = db_pipeline_end(db);
-    if (error) {
-        error_ignore(end); /* what could not be queued says it better */
-        return error;
-    }
-    return end;
 }
 
 struct error *bill_rates(struct db *db, struct arena *arena, struct month month,

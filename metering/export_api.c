@@ -93,7 +93,7 @@ static struct error *export_month(struct http_call *call, struct http_answer *re
     TRY(error_recode(month_parse(filter.month, &month), ERR_NOT_FOUND, "no such month"));
     if (filter.item && !item_find(filter.item))
         return error_member("?item", "there is no such item");
-    TRY(bill_month_get(call->db, month, &state));
+    TRY(bill_month_get(call->db, call->arena, month, &state));
     if (!state.closed)
         return error_new(ERR_CONFLICT, "%s is not closed: its bills are not written yet", filter.month);
     return answer(call, &filter, arena_printf(call->arena, "yunqiao-lines-%s", filter.month), ret_answer);

@@ -159,7 +159,7 @@ struct error *statement_lines(struct db *db, struct arena *arena, struct month m
                               struct bill_month *ret_month, struct bill_line **ret_lines, size_t *ret_count)
 {
     struct bill_month state;
-    TRY(bill_month_get(db, month, &state));
+    TRY(bill_month_get(db, arena, month, &state));
     if (state.closed)
         TRY(bill_lines_of_month(db, arena, month, ret_lines, ret_count));
     else

@@ -60,7 +60,7 @@ static struct error *get_month(struct http_call *call, struct http_answer *ret_a
     TRY(error_recode(month_parse(http_param(call, "month"), &ask.from), ERR_NOT_FOUND, "no such month"));
     ask.to = ask.from;
     TRY(statement_months(call->db, ask.from, ask.to, &months));
-    TRY(bill_month_get(call->db, ask.from, &state));
+    TRY(bill_month_get(call->db, call->arena, ask.from, &state));
     json_t *body = json_hold(call->arena, json_object());
     json_put_text(body, "month", state.month);
     json_put_text(body, "state", state.closed ? "closed" : "open");

@@ -58,6 +58,11 @@ struct error *usage_list(struct db *db, struct arena *arena, const struct usage_
                          const struct usage_cursor *after, int64_t most, struct usage_row **ret_list,
                          size_t *ret_count) ERROR_MUST_USE;
 
+/* For rating: those of many units, in no order. Text is borrowed from the arena's rows. */
+struct error *usage_of_units(struct db *db, struct arena *arena, const char *const *units, size_t unit_count,
+                             moment from, moment to, struct rate_interval **ret_list,
+                             size_t *ret_count) ERROR_MUST_USE;
+
 /* For rating: all intervals that touch [from, to) and that the scope sees; `unit` NULL: of all units. */
 struct error *usage_intervals(struct db *db, struct arena *arena, const char *unit, moment from, moment to,
                               struct rate_interval **ret_list, size_t *ret_count) ERROR_MUST_USE;

@@ -195,6 +195,10 @@ static const struct db_statement unit_intervals = {
 static const struct db_statement all_intervals = {
     "usage_of_all", "SELECT " COLUMNS " FROM usage_interval WHERE end_at > $1 AND start_at < $2" ORDER};
 
+static const struct db_statement units_intervals = {
+    "usage_of_units", "SELECT " COLUMNS " FROM usage_interval WHERE unit_id = ANY ($1) AND end_at > $2"
+                      " AND start_at < $3"};
+
 static struct rate_interval read_interval(struct arena *arena, const struct db_rows *rows, size_t row)
 {
     struct rate_interval interval = {
@@ -251,6 +255,37 @@ struct error *usage_intervals(struct db *db, struct arena *arena, const char *un
     struct rate_interval *list = arena_array(arena, count, sizeof *list);
     for (size_t i = 0; i < count; i++)
         list[i] = read_interval(arena, rows, i);
+    *ret_list = list;
+    *ret_count = count;
+    return NULL;
+}
+
+struct error *usage_of_units(struct db *db, struct arena *arena, const char *const *units, size_t unit_count,
+                             moment from, moment to, struct rate_interval **ret_list, size_t *ret_count)
+{
+    struct db_rows *rows;
+    TRY(db_query_binary(db, &units_intervals,
+                        DB_VALUES(db_texts(units, unit_count), db_moment(from), db_moment(to)), &rows));
+    (void)db_hold(arena, rows);
+    size_t count = db_count(rows);
+    struct rate_interval *list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = (struct rate_interval){
+            .unit = db_get_text(rows, i, 0),
+            .system = db_get_text(rows, i, 1),
+            .cloud = db_get_text(rows, i, 2),
+            .provider = db_get_text(rows, i, 3),
+            .resource = db_get_text(rows, i, 4),
+            .micro = db_get_int(rows, i, 6),
+            .from = db_get_moment(rows, i, 7),
+            .to = db_is_null(rows, i, 8) ? MOMENT_MAX : db_get_moment(rows, i, 8),
+            .tariff = tariff_find(db_get_text(rows, i, 10)),
+            .industry = db_get_text(rows, i, 11),
+            .zone = db_get_text(rows, i, 12),
+            .architecture = db_get_text(rows, i, 13),
+        };
+        memcpy(list[i].item, db_get_text(rows, i, 5), ITEM_CODE); /* four digits by the table's check */
+    }
     *ret_list = list;
     *ret_count = count;
     return NULL;

@@ -230,6 +230,21 @@ struct error *auth_verify_certificate(struct auth *auth, const char *fingerprint
     return NULL;
 }
 
+struct error *auth_sign(struct auth *auth, moment now, const void *bytes, size_t length, struct arena *arena,
+                        const char **ret_kid, const char **ret_signature)
+{
+    struct auth_state *state = get_state(auth);
+    const char *kid;
+    EVP_PKEY *signer = auth_state_signer(state, now, &kid);
+    struct error *error =
+        signer ? jwt_sign_bytes(signer, bytes, length, arena, ret_signature)
+               : error_new(ERR_UNAVAILABLE, "the signing key was retired and the next is not there yet");
+    if (!error)
+        *ret_kid = arena_strdup(arena, kid);
+    auth_state_unref(state);
+    return error;
+}
+
 /* Signs and records; the principal's row is locked by the caller's transaction, so what is learnt here cannot
  * have been disabled meanwhile: who disables it waits, and the next refresh sees it. */
 static struct error *issue(struct auth *auth, struct db *db, const struct principal_grant *grant,

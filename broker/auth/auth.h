@@ -48,6 +48,12 @@ struct error *auth_issue_token(struct auth *auth, struct db *db, const struct pr
 struct error *auth_revoke_token(struct db *db, const struct principal *actor, const char *jti,
                                 moment now) ERROR_MUST_USE;
 
+/* Ed25519 over the bytes with the key that signs this broker's tokens at `now`: what is signed for another
+ * purpose begins with words that no token begins with. *ret_kid and *ret_signature (base64url) are in the
+ * arena. Anyone can check it with the public half (GET /v1/keys). ERR_UNAVAILABLE between two keys. */
+struct error *auth_sign(struct auth *auth, moment now, const void *bytes, size_t length, struct arena *arena,
+                        const char **ret_kid, const char **ret_signature) ERROR_MUST_USE;
+
 /* In the caller's transaction: every key stops signing after AUTH_KEY_OVERLAP; within AUTH_REFRESH_US each
  * broker makes itself a new one. Old keys verify until their tokens have expired. *ret_count: keys retired.
  */

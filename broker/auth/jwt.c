@@ -41,6 +41,21 @@ static json_t *claims_json(const struct jwt_claims *claims)
     return json;
 }
 
+struct error *jwt_sign_bytes(EVP_PKEY *key, const void *bytes, size_t length, struct arena *arena,
+                             const char **ret_signature)
+{
+    unsigned char signature[SIGNATURE_SIZE];
+    size_t size = sizeof signature;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    bool signed_well = context && EVP_DigestSignInit(context, NULL, NULL, NULL, key) == 1 &&
+                       EVP_DigestSign(context, signature, &size, bytes, length) == 1;
+    EVP_MD_CTX_free(context);
+    if (!signed_well || size != SIGNATURE_SIZE)
+        return error_new(ERR_INTERNAL, "could not sign");
+    *ret_signature = base64url_encode(arena, signature, size);
+    return NULL;
+}
+
 struct error *jwt_sign(EVP_PKEY *key, const struct jwt_claims *claims, struct arena *arena,
                        const char **ret_token)
 {
@@ -50,16 +65,9 @@ struct error *jwt_sign(EVP_PKEY *key, const struct jwt_claims *claims, struct ar
     json_put_text(header, "kid", claims->kid);
     const char *text =
         arena_printf(arena, "%s.%s", encode_json(arena, header), encode_json(arena, claims_json(claims)));
-    unsigned char signature[SIGNATURE_SIZE];
-    size_t size = sizeof signature;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool signed_well =
-        context && EVP_DigestSignInit(context, NULL, NULL, NULL, key) == 1 &&
-        EVP_DigestSign(context, signature, &size, (const unsigned char *)text, strlen(text)) == 1;
-    EVP_MD_CTX_free(context);
-    if (!signed_well || size != SIGNATURE_SIZE)
-        return error_new(ERR_INTERNAL, "could not sign the token");
-    text = arena_printf(arena, "%s.%s", text, base64url_encode(arena, signature, size));
+    const char *signature;
+    TRY_DOING(jwt_sign_bytes(key, text, strlen(text), arena, &signature), "the token");
+    text = arena_printf(arena, "%s.%s", text, signature);
     if (strlen(text) > JWT_LENGTH_MAX)
         return error_new(ERR_INTERNAL, "the token is longer than %d bytes", JWT_LENGTH_MAX);
     *ret_token = text;

@@ -44,6 +44,9 @@ struct error *jwt_sign(EVP_PKEY *key, const struct jwt_claims *claims, struct ar
 /* The public key of that id, borrowed for the call; NULL: unknown. */
 typedef EVP_PKEY *(*jwt_find_key)(void *context, const char *kid);
 
+/* The bare signature of any bytes, base64url; jwt_sign's own step. */
+struct error *jwt_sign_bytes(EVP_PKEY *key, const void *bytes, size_t length, struct arena *arena,
+                             const char **ret_signature) ERROR_MUST_USE;
 /* Form, key, signature and claims; not the time. */
 struct error *jwt_verify(const char *token, size_t length, jwt_find_key find, void *context,
                          struct jwt_claims *ret_claims) ERROR_MUST_USE;

@@ -100,8 +100,11 @@ static struct error *open_fleet(struct daemon *daemon)
     daemon->fleet =
         fleet_new(daemon->registry, &(struct secret_reach){.own = daemon->settings.data_dir,
                                                            .within = daemon->settings.secret_dir});
-    daemon->services =
-        (struct services){.auth = daemon->auth, .fleet = daemon->fleet, .clock = daemon->clock};
+    daemon->services = (struct services){
+        .metering = {.auth = daemon->auth, .rate_workers = (unsigned)daemon->settings.rate_workers},
+        .auth = daemon->auth,
+        .fleet = daemon->fleet,
+        .clock = daemon->clock};
     return NULL;
 }
 
@@ -119,6 +122,7 @@ static struct error *start_work(struct daemon *daemon)
         TRY(job_runner_start(&runner, &daemon->runner));
     daemon->maintenance_settings.conninfo = daemon->conninfo;
     daemon->maintenance_settings.auth = daemon->auth;
+    daemon->maintenance_settings.metering = &daemon->services.metering;
     daemon->maintenance_settings.clock = daemon->clock;
     atomic_store(&daemon->maintenance_settings.sync_interval, settings->sync_interval);
     atomic_store(&daemon->maintenance_settings.close_months, settings->close_months);

@@ -125,7 +125,7 @@ static struct error *close_body(struct db *db, void *context)
     TRY(bill_month_next(db, &found, &month));
     if (!found || month_end(month) + grace > round->now)
         return NULL;
-    TRY(bill_close_month(db, arena, month, round->now, &closed));
+    TRY(bill_close_month(db, arena, round->maintenance->settings->metering, month, round->now, &closed));
     round->closed = true;
     log_info("month.closed", LOG_TEXT("month", closed.month), LOG_INT("bills", closed.bills),
              LOG_INT("lines", closed.lines), LOG_INT("total_fen", closed.total_fen));

@@ -11,11 +11,13 @@
 #include "broker/base/moment.h"
 
 struct maintenance;
+struct metering_services;
 
 struct maintenance_settings {
     const char *conninfo;
     struct auth *auth;
     struct clock *clock;
+    const struct metering_services *metering;
     /* Reloadable: read anew each round. */
     _Atomic int64_t sync_interval;
     atomic_bool close_months;

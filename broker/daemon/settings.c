@@ -118,6 +118,14 @@ static const struct config_option options[] = {
      .help = "Threads that run jobs: calls to providers, inventories. 0: none here; jobs wait for another "
              "broker on "
              "the same database."},
+    {.name = "rate_workers",
+     .type = CONFIG_INT,
+     .offset = AT(rate_workers),
+     .fallback = "4",
+     .min = 1,
+     .max = 64,
+     .argument = "N",
+     .help = "Connections that rate a month side by side, each for a share of the units."},
     {.name = "log_level",
      .type = CONFIG_TEXT,
      .offset = AT(log_level),

@@ -13,7 +13,7 @@ struct settings {
     int64_t listen_port;
     const char *certificate, *key, *server_names;
     const char *port_file;
-    int64_t loops, workers, exports, job_workers;
+    int64_t loops, workers, exports, job_workers, rate_workers;
     const char *log_level;
     int64_t clock_offset;
     int64_t sync_interval;

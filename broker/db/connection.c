@@ -216,3 +216,8 @@ struct error *db_wait(struct db *db, int64_t timeout_us, int wake_fd, bool *ret_
         }
     }
 }
+
+const char *db_conninfo(const struct db *db)
+{
+    return db->conninfo;
+}

@@ -1,5 +1,6 @@
 /* Results and their typed reading; see db.h. A value that does not parse as what is asked for is a bug in the
  * statement, so it ends the process with the statement's and the column's names. */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +11,15 @@
 struct db_rows {
     PGresult *result;
     const struct db_statement *statement;
+    bool binary;
 };
 
-struct db_rows *db_rows_new(PGresult *result, const struct db_statement *statement)
+struct db_rows *db_rows_new(PGresult *result, const struct db_statement *statement, bool binary)
 {
     struct db_rows *rows = xcalloc(1, sizeof *rows);
     rows->result = result;
     rows->statement = statement;
+    rows->binary = binary;
     return rows;
 }
 
@@ -74,11 +77,23 @@ const char *db_get_text(const struct db_rows *rows, size_t row, int column)
     return cell(rows, row, column);
 }
 
+/* A bigint's eight bytes, or a timestamptz's: microseconds since 2000. */
+static int64_t binary_int(const struct db_rows *rows, size_t row, int column)
+{
+    uint64_t big;
+    if (PQgetlength(rows->result, (int)row, column) != sizeof big)
+        broken(rows, column, "not eight bytes");
+    memcpy(&big, PQgetvalue(rows->result, (int)row, column), sizeof big);
+    return (int64_t)be64toh(big);
+}
+
 int64_t db_get_int(const struct db_rows *rows, size_t row, int column)
 {
     const char *text = cell(rows, row, column);
     if (!text)
         return 0;
+    if (rows->binary)
+        return binary_int(rows, row, column);
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
@@ -90,9 +105,22 @@ int64_t db_get_int(const struct db_rows *rows, size_t row, int column)
 bool db_get_bool(const struct db_rows *rows, size_t row, int column)
 {
     const char *text = cell(rows, row, column);
+    if (text && rows->binary)
+        return *text != 0;
     if (text && strcmp(text, "t") != 0 && strcmp(text, "f") != 0)
         broken(rows, column, "not a boolean");
     return text && *text == 't';
+}
+
+#define YEAR_2000 (INT64_C(946684800) * MOMENT_SECOND)
+
+static moment binary_moment(const struct db_rows *rows, size_t row, int column)
+{
+    int64_t since_2000 = binary_int(rows, row, column);
+    moment at;
+    if (__builtin_add_overflow(since_2000, YEAR_2000, &at) || at < MOMENT_MIN || at > MOMENT_MAX)
+        broken(rows, column, "not a moment that we have, or infinity");
+    return at;
 }
 
 moment db_get_moment(const struct db_rows *rows, size_t row, int column)
@@ -100,6 +128,8 @@ moment db_get_moment(const struct db_rows *rows, size_t row, int column)
     const char *text = cell(rows, row, column);
     if (!text)
         return 0;
+    if (rows->binary)
+        return binary_moment(rows, row, column);
     size_t length = strlen(text);
     char rfc3339[40]; /* "2026-11-24 03:04:05.123456+00" to "…Z" */
     moment at;
@@ -113,9 +143,17 @@ moment db_get_moment(const struct db_rows *rows, size_t row, int column)
     return at;
 }
 
+/* For types that are read in text form alone. */
+static const char *as_text(const struct db_rows *rows, size_t row, int column)
+{
+    if (rows->binary)
+        broken(rows, column, "not read in binary form");
+    return cell(rows, row, column);
+}
+
 wide db_get_wide(const struct db_rows *rows, size_t row, int column)
 {
-    const char *text = cell(rows, row, column);
+    const char *text = as_text(rows, row, column);
     wide value = 0;
     struct error *error = text ? wide_parse(text, &value) : NULL;
     if (error)
@@ -125,7 +163,7 @@ wide db_get_wide(const struct db_rows *rows, size_t row, int column)
 
 json_t *db_get_json(const struct db_rows *rows, size_t row, int column)
 {
-    const char *text = cell(rows, row, column);
+    const char *text = as_text(rows, row, column);
     if (!text)
         return NULL;
     json_error_t why;
@@ -159,7 +197,7 @@ static const char *take_array_item(const char *at, char *out, bool *ret_quoted)
 const char **db_get_texts(const struct db_rows *rows, size_t row, int column, struct arena *arena,
                           size_t *ret_count)
 {
-    const char *text = cell(rows, row, column);
+    const char *text = as_text(rows, row, column);
     *ret_count = 0;
     if (!text)
         return NULL;

@@ -43,6 +43,7 @@ struct db {
     bool serialization;  /* a statement of this transaction got 40001 or 40P01 */
     bool lost_at_begin;  /* the connection was found dead by the batch that carried BEGIN */
     enum db_isolation isolation;
+    const char *snapshot; /* of another transaction, to begin at; NULL: none */
     const struct db_scope *scope;
 
     char *channels[DB_CHANNELS_MAX]; /* listened to, again after each reconnection */
@@ -97,6 +98,6 @@ enum error_code db_code_of(const char *sqlstate);
 struct error *db_lost(const PGconn *conn, const char *doing) ERROR_MUST_USE;
 
 /* rows.c: takes the result over. */
-struct db_rows *db_rows_new(PGresult *result, const struct db_statement *statement);
+struct db_rows *db_rows_new(PGresult *result, const struct db_statement *statement, bool binary);
 
 #endif

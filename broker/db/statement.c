@@ -1,5 +1,6 @@
 /* Queueing statements on a connection and collecting their answers; db_run and db_query on top of it. See
  * session.h for how a call travels. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,17 +61,32 @@ static struct error *send_prepare(struct db *db, const struct db_statement *stat
 
 static struct error *send_prepared(struct db *db, enum db_item_kind kind,
                                    const struct db_statement *statement, const struct db_value *values,
-                                   size_t count, int64_t least)
+                                   size_t count, int64_t least, bool binary)
 {
     struct db_texts texts;
     TRY_DOING(db_texts_make(&texts, values, count), "%s", statement->name);
     struct error *error = send_prepare(db, statement);
     if (!error)
         error = push_item(db, kind, statement, least);
-    if (!error && !PQsendQueryPrepared(db->conn, statement->name, (int)count, texts.values, NULL, NULL, 0))
+    if (!error &&
+        !PQsendQueryPrepared(db->conn, statement->name, (int)count, texts.values, NULL, NULL, binary))
         error = sending_failed(db);
     db_texts_done(&texts);
     return error;
+}
+
+/* PostgreSQL takes no parameter here, so the name's characters are checked: hexadecimal digits and hyphens.
+ */
+static struct error *send_snapshot(struct db *db)
+{
+    char sql[DB_SNAPSHOT_ID + 32];
+    if (!db->snapshot)
+        return NULL;
+    if (strspn(db->snapshot, "0123456789ABCDEFabcdef-") != strlen(db->snapshot) ||
+        strlen(db->snapshot) >= DB_SNAPSHOT_ID)
+        return error_new(ERR_INTERNAL, "not a snapshot's name");
+    (void)snprintf(sql, sizeof sql, "SET TRANSACTION SNAPSHOT '%s'", db->snapshot); /* fits: checked above */
+    return db_send_command(db, DB_ITEM_COMMAND, sql);
 }
 
 struct error *db_send_begin(struct db *db)
@@ -85,19 +101,20 @@ struct error *db_send_begin(struct db *db)
         [DB_SNAPSHOT] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     };
     TRY(db_send_command(db, DB_ITEM_BEGIN, begin[db->isolation]));
+    TRY(send_snapshot(db));
     const struct db_scope *scope = db->scope ? db->scope : &nothing;
     return send_prepared(
         db, DB_ITEM_SCOPE, &set_scope,
         DB_VALUES(db_text(scope->all ? "on" : "off"), db_text(scope->units ? scope->units : ""),
                   db_text(scope->systems ? scope->systems : ""), db_text(scope->clouds ? scope->clouds : ""),
                   db_text(scope->providers ? scope->providers : "")),
-        -1);
+        -1, false);
 }
 
 struct error *db_send_statement(struct db *db, const struct db_statement *statement,
                                 const struct db_value *values, size_t count, int64_t least)
 {
-    return send_prepared(db, DB_ITEM_STATEMENT, statement, values, count, least);
+    return send_prepared(db, DB_ITEM_STATEMENT, statement, values, count, least, false);
 }
 
 static int64_t rows_changed(PGresult *result)
@@ -196,14 +213,14 @@ struct error *db_command(struct db *db, const char *sql, PGresult **ret_result)
 }
 
 static struct error *execute(struct db *db, const struct db_statement *statement,
-                             const struct db_value *values, size_t count, PGresult **ret_result)
+                             const struct db_value *values, size_t count, bool binary, PGresult **ret_result)
 {
     if (db->pipelining)
         return error_new(ERR_INTERNAL, "%s: its answer cannot be had inside a pipeline", statement->name);
     TRY(db_ready(db));
     struct error *error = db_send_begin(db);
     if (!error)
-        error = db_send_statement(db, statement, values, count, -1);
+        error = send_prepared(db, DB_ITEM_STATEMENT, statement, values, count, -1, binary);
     if (error && db->conn && db->item_count) { /* what was queued before must still be answered */
         error_ignore(db_collect(db, NULL));    /* the reason is what stopped the sending */
         return error;
@@ -218,7 +235,7 @@ struct error *db_run(struct db *db, const struct db_statement *statement, const 
     if (db->pipelining && !ret_changed)
         return db_queue(db, statement, values, count, -1);
     PGresult *result;
-    TRY(execute(db, statement, values, count, &result));
+    TRY(execute(db, statement, values, count, false, &result));
     if (ret_changed)
         *ret_changed = rows_changed(result);
     PQclear(result);
@@ -229,8 +246,17 @@ struct error *db_query(struct db *db, const struct db_statement *statement, cons
                        size_t count, struct db_rows **ret_rows)
 {
     PGresult *result;
-    TRY(execute(db, statement, values, count, &result));
-    *ret_rows = db_rows_new(result, statement);
+    TRY(execute(db, statement, values, count, false, &result));
+    *ret_rows = db_rows_new(result, statement, false);
+    return NULL;
+}
+
+struct error *db_query_binary(struct db *db, const struct db_statement *statement,
+                              const struct db_value *values, size_t count, struct db_rows **ret_rows)
+{
+    PGresult *result;
+    TRY(execute(db, statement, values, count, true, &result));
+    *ret_rows = db_rows_new(result, statement, true);
     return NULL;
 }
 

@@ -37,7 +37,7 @@ struct error *db_stream_next(struct db_stream *stream, struct db_rows **ret_rows
     PGresult *result;
     TRY_DOING(db_command(db, "FETCH FORWARD " TEXT_OF(DB_STREAM_ROWS) " FROM db_stream", &result), "%s",
               stream->statement->name);
-    *ret_rows = db_rows_new(result, stream->statement);
+    *ret_rows = db_rows_new(result, stream->statement, false);
     return NULL;
 }
 

@@ -130,6 +130,34 @@ struct error *db_transaction(struct db *db, const struct db_scope *scope, enum d
     return error;
 }
 
+struct error *db_snapshot_export(struct db *db, char ret_id[DB_SNAPSHOT_ID])
+{
+    static const struct db_statement export = {"db_snapshot_export", "SELECT pg_export_snapshot()"};
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query(db, &export, DB_NO_VALUES, &rows));
+    const char *id = db_get_text(rows, 0, 0);
+    if (strlen(id) >= DB_SNAPSHOT_ID)
+        return error_new(ERR_INTERNAL, "a snapshot's name is too long");
+    memcpy(ret_id, id, strlen(id) + 1);
+    return NULL;
+}
+
+struct error *db_transaction_at(struct db *db, const struct db_scope *scope, const char *snapshot,
+                                struct error *(*body)(struct db *db, void *context), void *context)
+{
+    if (db->in_transaction)
+        return error_new(ERR_INTERNAL, "a transaction inside a transaction");
+    db->in_transaction = true;
+    db->isolation = DB_SNAPSHOT;
+    db->scope = scope;
+    db->snapshot = snapshot;
+    struct error *error = attempt(db, body, context);
+    db->in_transaction = false;
+    db->scope = NULL;
+    db->snapshot = NULL;
+    return error;
+}
+
 struct error *db_savepoint(struct db *db, struct error *(*body)(struct db *db, void *context), void *context)
 {
     if (!db->in_transaction || db->pipelining)

@@ -160,6 +160,7 @@ struct error *ledger_end(struct ledger *ledger, const char *unit, const char *re
 }
 
 struct month_work {
+    const struct metering_services *services;
     struct arena *arena;
     struct month month;
     moment now;
@@ -172,14 +173,17 @@ static struct error *close_body(struct db *db, void *context)
 {
     struct month_work *work = context;
     ARENA_AUTO struct arena *arena = arena_new();
-    return bill_close_month(db, arena, work->month, work->now, work->ret_month);
+    return bill_close_month(db, arena, work->services, work->month, work->now, work->ret_month);
 }
 
 struct error *ledger_close_month(struct ledger *ledger, struct month month, moment now,
                                  struct bill_month *ret_month)
 {
     struct bill_month ignored;
-    struct month_work work = {.month = month, .now = now, .ret_month = ret_month ? ret_month : &ignored};
+    struct month_work work = {.services = ledger->services,
+                              .month = month,
+                              .now = now,
+                              .ret_month = ret_month ? ret_month : &ignored};
     return db_transaction(ledger->db, &db_scope_system, DB_SERIALIZABLE, close_body, &work);
 }
 
@@ -195,6 +199,7 @@ struct error *ledger_lines(struct ledger *ledger, struct arena *arena, const str
                            struct bill_line **ret_lines, size_t *ret_count)
 {
     struct bill_month ignored;
-    struct month_work work = {arena, month, now, ret_month ? ret_month : &ignored, ret_lines, ret_count};
+    struct month_work work = {NULL,      arena,    month, now, ret_month ? ret_month : &ignored,
+                              ret_lines, ret_count};
     return db_transaction(ledger->db, scope, DB_READ_COMMITTED, lines_body, &work);
 }

@@ -6,6 +6,7 @@
 #include "broker/db/db.h"
 #include "catalog/agreement.h"
 #include "metering/bill.h"
+#include "metering/services.h"
 #include "metering/statement.h"
 #include "metering/usage.h"
 #include "tests/support/pg.h"
@@ -13,6 +14,7 @@
 struct ledger {
     struct pg *pg;
     struct db *db;
+    const struct metering_services *services; /* of closings; NULL: unsigned, one worker */
 };
 
 void ledger_open(struct ledger *ledger);

@@ -216,9 +216,10 @@ static void what_is_closed_stays(void **state)
         {"attack_truncate_usage", "TRUNCATE usage_interval"},
         {"attack_add_line",
          "INSERT INTO bill_line (unit_id, bill_id, line_no, month, type, charge_month, provider_id, cloud_id,"
-         " system_id, item, price_fen, price_from, price_to, usage, amount_fen) SELECT unit_id, bill_id,"
+         " system_id, item, price_fen, price_from, price_to, usage, amount_fen, list_fen) SELECT unit_id, "
+         "bill_id,"
          " line_no + 1, month, type, charge_month, provider_id, cloud_id, system_id, item, price_fen,"
-         " price_from, price_to, usage, amount_fen FROM bill_line"},
+         " price_from, price_to, usage, amount_fen, list_fen FROM bill_line"},
         {"attack_add_bill",
          "INSERT INTO bill SELECT unit_id, id || 'x', number || 'x', 'p2', month,"
          " charges_fen, adjustments_fen, total_fen, line_count, digest, closed_at FROM bill"},
@@ -335,7 +336,7 @@ static struct error *race_body(struct db *db, void *context)
 {
     struct racer *racer = context;
     ARENA_AUTO struct arena *arena = arena_new();
-    return bill_close_month(db, arena, january, month_end(january), &racer->closed);
+    return bill_close_month(db, arena, NULL, january, month_end(january), &racer->closed);
 }
 
 static void *race(void *context)

@@ -64,7 +64,7 @@ static int start(void **state)
 {
     (void)state;
     fixture_start();
-    ledger = (struct ledger){fixture.pg, fixture.db};
+    ledger = (struct ledger){.pg = fixture.pg, .db = fixture.db};
     arena = arena_new();
     make_bills();
     fixture_serve((struct server_settings){

@@ -24,7 +24,8 @@ static const char *const expected[ROLE_COUNT] = {
         "metrics:read operations:cancel operations:read operations:retry orders:approve orders:read "
         "orders:write prices:read "
         "principals:read principals:write providers:read providers:write quotas:read quotas:write "
-        "quotes:write resources:operate resources:read self:read statements:read systems:write tokens:issue "
+        "quotes:write resources:operate resources:read runs:read self:read statements:read systems:write "
+        "tokens:issue "
         "tokens:read "
         "tokens:revoke units:read units:write usage:read usage:write volumes:operate volumes:read ",
     /* Reads; never writes. */
@@ -32,13 +33,13 @@ static const char *const expected[ROLE_COUNT] = {
         " alerts:read audit:read bids:read bills:read capacity:read catalog:read clouds:read drift:read "
         "endpoints:read "
         "events:read instances:read operations:read orders:read prices:read providers:read quotas:read "
-        "resources:read self:read statements:read units:read usage:read volumes:read ",
+        "resources:read self:read keys:read statements:read units:read usage:read volumes:read ",
     /* Its prices, and sight of what runs on its clouds; nothing that belongs to tenants is operated. */
     [ROLE_PROVIDER_OPERATOR] =
         " alerts:read bids:read bids:write bills:read capacity:read catalog:read clouds:read drift:read "
         "drift:resolve endpoints:read events:read fulfilments:read fulfilments:write instances:read "
         "operations:read prices:read "
-        "providers:read resources:read self:read usage:read usage:write volumes:read ",
+        "providers:read resources:read self:read keys:read usage:read usage:write volumes:read ",
     /* All of its unit, people included. */
     [ROLE_UNIT_ADMIN] =
         " audit:read bills:read catalog:read clouds:read events:read instances:console instances:operate "
@@ -46,7 +47,8 @@ static const char *const expected[ROLE_COUNT] = {
         "operations:cancel operations:read operations:retry orders:approve orders:read orders:write "
         "prices:read "
         "principals:read principals:write providers:read quotas:read quotes:write resources:operate "
-        "resources:read self:read systems:write tokens:issue tokens:read tokens:revoke units:read usage:read "
+        "resources:read self:read keys:read systems:write tokens:issue tokens:read tokens:revoke units:read "
+        "usage:read "
         "volumes:operate volumes:read ",
     /* Orders and operates; no people, no approvals. */
     [ROLE_UNIT_OPERATOR] =
@@ -54,20 +56,22 @@ static const char *const expected[ROLE_COUNT] = {
         "operations:cancel "
         "operations:read operations:retry orders:read orders:write prices:read providers:read quotas:read "
         "quotes:write "
-        "resources:operate resources:read self:read units:read usage:read volumes:operate volumes:read ",
+        "resources:operate resources:read self:read keys:read units:read usage:read volumes:operate "
+        "volumes:read ",
     /* Operates what it moves; does not buy and does not see bills. */
     [ROLE_MIGRATION_ENGINEER] =
         " catalog:read clouds:read events:read instances:console instances:operate instances:read "
         "operations:cancel "
         "operations:read orders:read prices:read providers:read quotas:read quotes:write resources:operate "
-        "resources:read self:read units:read volumes:operate volumes:read ",
+        "resources:read self:read keys:read units:read volumes:operate volumes:read ",
     /* Reads everything. */
     [ROLE_AUDITOR] =
         " alerts:read audit:read audit:verify bids:read bills:read capacity:read catalog:read clouds:read "
         "drift:read "
         "endpoints:read events:read fulfilments:read instances:read jobs:read keys:read metrics:read "
         "operations:read "
-        "orders:read prices:read principals:read providers:read quotas:read resources:read self:read "
+        "orders:read prices:read principals:read providers:read quotas:read resources:read runs:read "
+        "self:read "
         "statements:read tokens:read units:read usage:read volumes:read ",
 };
 

@@ -183,15 +183,18 @@ static const char *const open_tables[] = {
     "address_lease",
     /* the broker's own, without anybody's rows, or asked for by the caller's own name alone */
     "auth_generation", "signing_key", "audit_link", "http_key", "billing_month", "billing_setting",
-    "schema_migration"};
+    "rating_run", "schema_migration"};
 
 static void every_table_has_a_scope_or_a_reason(void **state)
 {
     (void)state;
-    char *list = pg_value(pg, "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class"
-                              " WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
-                              " AND NOT (relrowsecurity AND relforcerowsecurity"
-                              " AND EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid))");
+    char *list =
+        pg_value(pg, "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class"
+                     " WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+                     " AND NOT (relispartition AND NOT has_table_privilege('yunqiao_app', oid,"
+                     " 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE'))" /* reached through the whole alone */
+                     " AND NOT (relrowsecurity AND relforcerowsecurity"
+                     " AND EXISTS (SELECT FROM pg_policy WHERE polrelid = pg_class.oid))");
     char *rest = list, *name;
     int bare = 0;
     while ((name = strsep(&rest, " "))) {
