@@ -4,6 +4,7 @@
 
 #include "broker/http/http.h"
 
-extern const struct http_table usage_routes, bill_routes, statement_routes, setting_routes, export_routes;
+extern const struct http_table usage_routes, bill_routes, statement_routes, setting_routes, export_routes,
+    invoice_routes;
 
 #endif

@@ -62,6 +62,12 @@ static struct error *export_bill(struct cli *cli, const struct cli_command *comm
     return run(cli, "BILL", "/v1/bills/", "/lines", "format");
 }
 
+static struct error *invoice(struct cli *cli, const struct cli_command *command)
+{
+    (void)command;
+    return run(cli, "BILL", "/v1/bills/", "/invoice", "format");
+}
+
 const struct cli_command export_commands[] = {
     {"export",
      "MONTH [--format csv|jsonl|focus|xlsx] [--bom] [--unit|--system|--cloud|--provider|--item ID] "
@@ -69,5 +75,7 @@ const struct cli_command export_commands[] = {
      "the lines of a closed month's bills as a file", export_month, NULL, NULL, NULL, NULL},
     {"bill export", "BILL [--format csv|jsonl|focus|xlsx] [--bom] [--output FILE]",
      "the lines of one bill as a file", export_bill, NULL, NULL, NULL, NULL},
+    {"bill invoice", "BILL [--format text|html] [--output FILE]", "a bill to read or to print", invoice, NULL,
+     NULL, NULL, NULL},
     {0},
 };

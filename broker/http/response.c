@@ -7,6 +7,10 @@
 /* For pages of the portal; everything else is data and may load nothing. */
 #define POLICY_PAGE \
     "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+/* For pages that a handler makes of data: they may look like something, and load, run and send nothing. */
+#define POLICY_SHEET                                                                       \
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; " \
+    "frame-ancestors 'none'"
 #define POLICY_DATA "default-src 'none'; frame-ancestors 'none'"
 
 static void add(struct response *response, const char *name, const char *value, size_t length)
@@ -47,8 +51,15 @@ void response_field(struct response *response, const char *name, const char *val
         add(response, name, arena_strdup(response->arena, value), strlen(value));
 }
 
-void response_body(struct response *response, const char *content_type, const void *bytes, size_t length,
-                   bool owned)
+static void put_type(struct response *response, const char *content_type, const char *page_policy)
+{
+    response->type = arena_strdup(response->arena, content_type);
+    response_field(response, "content-type", response->type);
+    bool page = strncmp(content_type, "text/html", 9) == 0;
+    response_field(response, "content-security-policy", page ? page_policy : POLICY_DATA);
+}
+
+static void put_bytes(struct response *response, const void *bytes, size_t length, bool owned)
 {
     response->length = length;
     if (owned) {
@@ -64,15 +75,24 @@ void response_body(struct response *response, const char *content_type, const vo
         response->bytes = copy;
     }
     response_field(response, "content-length", arena_printf(response->arena, "%zu", length));
-    response_streamed(response, content_type);
+}
+
+void response_body(struct response *response, const char *content_type, const void *bytes, size_t length,
+                   bool owned)
+{
+    put_bytes(response, bytes, length, owned);
+    put_type(response, content_type, POLICY_PAGE);
+}
+
+void response_made(struct response *response, const char *content_type, const void *bytes, size_t length)
+{
+    put_bytes(response, bytes, length, false);
+    put_type(response, content_type, POLICY_SHEET);
 }
 
 void response_streamed(struct response *response, const char *content_type)
 {
-    response->type = arena_strdup(response->arena, content_type);
-    response_field(response, "content-type", response->type);
-    bool page = strncmp(content_type, "text/html", 9) == 0;
-    response_field(response, "content-security-policy", page ? POLICY_PAGE : POLICY_DATA);
+    put_type(response, content_type, POLICY_SHEET);
 }
 
 void response_file_name(struct response *response, const char *name)

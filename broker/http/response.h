@@ -33,6 +33,8 @@ void response_field(struct response *response, const char *name, const char *val
  * copied. */
 void response_body(struct response *response, const char *content_type, const void *bytes, size_t length,
                    bool owned);
+/* What a handler made, copied: a page of it may have a style of its own and nothing else. */
+void response_made(struct response *response, const char *content_type, const void *bytes, size_t length);
 /* Content type alone: the bytes and their number are still to come. */
 void response_streamed(struct response *response, const char *content_type);
 /* To be saved under this name; characters that a header or a file system may mind become "_". */

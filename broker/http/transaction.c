@@ -123,7 +123,7 @@ static struct response *respond(struct run *run)
     if (final->body)
         response_body(response, final->content_type, final->body, strlen(final->body), false);
     else if (run->answer.bytes && !run->replayed)
-        response_body(response, final->content_type, run->answer.bytes, run->answer.length, false);
+        response_made(response, final->content_type, run->answer.bytes, run->answer.length);
     else if (run->answer.source)
         response_streamed(response, final->content_type);
     else if (final->status != 204)
