@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/base/buf.h"
 #include "broker/base/json.h"
 
-#define FILE_MAX_BYTES ((size_t)1024 * 1024)
+#define FILE_MAX_BYTES ((size_t)64 << 20)
 
 static void take_out(struct cli *cli, int index, int count)
 {
@@ -129,16 +130,18 @@ struct error *cli_read_file(struct cli *cli, const char *path, json_t **ret_json
     FILE *file = strcmp(path, "-") ? fopen(path, "re") : stdin;
     if (!file)
         return error_new(ERR_INVALID, "could not open %s: %s", path, strerror(errno));
-    char *text = arena_alloc(cli->arena, FILE_MAX_BYTES + 1);
-    size_t length = fread(text, 1, FILE_MAX_BYTES + 1, file);
+    BUF_AUTO struct buf text = BUF_INIT(FILE_MAX_BYTES);
+    char piece[1 << 16];
+    for (size_t length; !buf_overflowed(&text) && (length = fread(piece, 1, sizeof piece, file));)
+        buf_append(&text, piece, length);
     bool failed = ferror(file) != 0;
     if (file != stdin)
         (void)fclose(file); /* it was only read */
     if (failed)
         return error_new(ERR_INVALID, "could not read %s", path);
-    if (length > FILE_MAX_BYTES)
+    if (buf_overflowed(&text))
         return error_new(ERR_TOO_LARGE, "%s is longer than %zu bytes", path, FILE_MAX_BYTES);
-    TRY_DOING(json_parse(text, length, ret_json), "could not read %s", path);
+    TRY_DOING(json_parse(buf_text(&text), text.length, ret_json), "could not read %s", path);
     return NULL;
 }
 

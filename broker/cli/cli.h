@@ -71,7 +71,7 @@ const char *cli_flag_of(struct cli *cli, const char *member);
 void cli_put_flag(struct cli *cli, json_t *body, const char *member);
 /* "a,b" as a list of texts. */
 void cli_put_list(struct cli *cli, json_t *body, const char *member);
-/* A JSON file of at most 1 MiB; "-": standard input. *ret_json is the caller's. */
+/* A JSON file of at most 64 MiB; "-": standard input. *ret_json is the caller's. */
 struct error *cli_read_file(struct cli *cli, const char *path, json_t **ret_json) ERROR_MUST_USE;
 /* ERR_INVALID when arguments are left. */
 struct error *cli_end(struct cli *cli) ERROR_MUST_USE;

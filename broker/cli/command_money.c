@@ -45,16 +45,16 @@ static struct error *show_bill(struct cli *cli, const struct cli_command *comman
     return NULL;
 }
 
-static struct error *close_month(struct cli *cli, const struct cli_command *command)
+static struct error *act_on_month(struct cli *cli, const struct cli_command *command)
 {
     const char *month;
     struct client_answer answer;
-    (void)command;
     TRY(cli_argument(cli, "MONTH", &month));
     TRY(cli_end(cli));
-    TRY(cli_call(cli, "POST",
-                 arena_printf(cli->arena, "/v1/months/%s:close", client_escape(cli->arena, month)), NULL,
-                 &answer));
+    TRY(cli_call(
+        cli, "POST",
+        arena_printf(cli->arena, "/v1/months/%s:%s", client_escape(cli->arena, month), command->verb), NULL,
+        &answer));
     cli_print(cli, answer.body);
     client_answer_done(&answer);
     return NULL;
@@ -92,8 +92,10 @@ static struct error *verify_audit(struct cli *cli, const struct cli_command *com
 
 const struct cli_command money_commands[] = {
     {"bill show", "BILL", "one bill with its lines", show_bill, NULL, NULL, NULL, NULL},
-    {"month close", "MONTH", "close a month that is over: its bills are written", close_month, NULL, NULL,
-     NULL, NULL},
+    {"month rate", "MONTH", "what closing a month that is over would come to", act_on_month, NULL, NULL, NULL,
+     "rate"},
+    {"month close", "MONTH", "close a month that is over: its bills are written", act_on_month, NULL, NULL,
+     NULL, "close"},
     {"billing set", "--close-grace SECONDS", "how long a month stays open after its end", set_billing,
      "/v1/billing-settings", NULL, NULL, NULL},
     {"audit verify", NULL, "walk the audit chain; exit code 6 when it is broken", verify_audit,

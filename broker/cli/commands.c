@@ -152,6 +152,15 @@ static const struct cli_column key_columns[] = {{"KEY", "kid", false, 0},
                                                 {"RETIRES", "retires_at", false, 0},
                                                 {"REVOKED", "revoked_at", false, 0},
                                                 {0}};
+static const struct cli_column run_columns[] = {{"RUN", "id", false, 0},
+                                                {"STARTED", "started_at", false, 0},
+                                                {"PURPOSE", "purpose", false, 0},
+                                                {"INTERVALS", "intervals", true, 0},
+                                                {"BILLS", "bills", true, 0},
+                                                {"LINES", "lines", true, 0},
+                                                {"YUAN", "total_yuan", true, 0},
+                                                {"SM3", "digest_sm3", false, 16},
+                                                {0}};
 static const struct cli_column setting_columns[] = {
     {"SETTING", "name", false, 0}, {"DEFAULT", "default", false, 0}, {"CHOICES", "choices", false, 0}, {0}};
 static const struct cli_column address_columns[] = {{"ID", "id", false, 0},
@@ -226,6 +235,8 @@ const struct cli_command list_commands[] = {
          "bills (--month, --unit, --provider)"),
     {"month show", "MONTH", "whether a month is closed, with what total or from when on", cli_show,
      "/v1/months/{}", NULL, NULL, NULL},
+    LIST_OF("month runs", "MONTH", "/v1/months/{}/runs", run_columns, NULL,
+            "what a month was rated from and what it came to, newest first"),
     {"billing show", NULL, "how long a month stays open after its end", cli_show, "/v1/billing-settings",
      NULL, NULL, NULL},
     LIST("capacity list", "/v1/capacity", capacity_columns, "cloud",
@@ -245,5 +256,5 @@ const struct cli_command list_commands[] = {
 };
 
 const struct cli_command *const cli_command_tables[] = {
-    list_commands,   make_commands, operate_commands, money_commands, statement_commands,
-    export_commands, NULL};
+    list_commands,      make_commands,   operate_commands, money_commands,
+    statement_commands, export_commands, verify_commands,  NULL};
