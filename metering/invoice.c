@@ -94,6 +94,14 @@ void invoice_note(const struct bill_line *line, char note[INVOICE_NOTE])
     (void)snprintf(note, INVOICE_NOTE, "%s", buf_text(&buf)); /* ids are short enough */
 }
 
+const char *invoice_name(const struct item *item, char name[INVOICE_NAME])
+{
+    const char *bracket = strstr(item->name, "（");
+    size_t length = bracket && bracket > item->name ? (size_t)(bracket - item->name) : strlen(item->name);
+    (void)snprintf(name, INVOICE_NAME, "%.*s", (int)length, item->name); /* the catalog's names are shorter */
+    return name;
+}
+
 const char *invoice_unit(const struct item *item, char text[64])
 {
     if (item->billing_quantity == 1)

@@ -29,6 +29,9 @@ const char *invoice_capitals(int64_t fen, char text[INVOICE_CAPITALS]);
 /* What both forms say of a line, in the words of people. */
 #define INVOICE_NOTE 512
 void invoice_note(const struct bill_line *line, char note[INVOICE_NOTE]);
+/* An item's name without the conditions that the catalog has in brackets behind it. */
+#define INVOICE_NAME 512
+const char *invoice_name(const struct item *item, char name[INVOICE_NAME]);
 /* "100 GB", "台". */
 const char *invoice_unit(const struct item *item, char text[64]);
 

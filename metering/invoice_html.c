@@ -5,7 +5,8 @@
 #include "metering/invoice.h"
 
 static const char style[] =
-    "@page{size:A4;margin:16mm 14mm 18mm}"
+    "@page{size:A4;margin:16mm 14mm 18mm;@bottom-right{content:counter(page) ' / ' counter(pages);"
+    "font:8pt sans-serif;color:#5b6b7b}}"
     "*{box-sizing:border-box}"
     "html{font:10pt/1.5 \"Noto Sans CJK SC\",\"Source Han Sans SC\",\"PingFang SC\",\"Microsoft "
     "YaHei\",sans-serif;"
@@ -58,7 +59,7 @@ static void text(struct buf *buf, const char *from)
             buf_puts(buf, "&#39;");
             break;
         default:
-            buf_putc(buf, *from);
+            buf_putc(buf, (unsigned char)*from < 0x20 || *from == 0x7f ? ' ' : *from);
         }
     }
 }
@@ -103,7 +104,7 @@ static void put_head(struct buf *buf, const struct invoice *invoice)
 
 static struct error *put_line(struct buf *buf, const struct bill_line *line, int64_t number)
 {
-    char figure[WIDE_TEXT], note[INVOICE_NOTE], unit[64];
+    char figure[WIDE_TEXT], note[INVOICE_NOTE], unit[64], name[INVOICE_NAME];
     struct month month;
     int64_t average;
     TRY(month_parse(line->charge_month, &month));
@@ -112,7 +113,7 @@ static struct error *put_line(struct buf *buf, const struct bill_line *line, int
     const char *kind = line->adjustment ? "adjustment" : line->tariff != TARIFF_STANDARD ? "free" : "";
     buf_printf(buf, "<tr class=\"%s\"><td class=\"n\">%lld</td><td><span class=\"code\">%s</span> ", kind,
                (long long)number, line->item);
-    text(buf, item->name);
+    text(buf, invoice_name(item, name));
     invoice_note(line, note);
     if (*note)
         element(buf, "<small>", note, "</small>");

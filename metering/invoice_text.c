@@ -138,7 +138,7 @@ static void put_head(struct buf *buf, const struct invoice *invoice)
 
 static struct error *put_line(struct buf *buf, const struct bill_line *line, int64_t number)
 {
-    char text[WIDE_TEXT], note[INVOICE_NOTE], unit[64];
+    char text[WIDE_TEXT], note[INVOICE_NOTE], unit[64], name[INVOICE_NAME];
     struct month month;
     int64_t average;
     TRY(month_parse(line->charge_month, &month));
@@ -150,7 +150,7 @@ static struct error *put_line(struct buf *buf, const struct bill_line *line, int
     buf_printf(&count, "%lld", (long long)number);
     right(buf, buf_text(&count), 4);
     buf_printf(buf, "  %s ", line->item);
-    left(buf, item->name, NAME_WIDTH - 1);
+    left(buf, invoice_name(item, name), NAME_WIDTH - 1);
     buf_putc(buf, ' ');
     left(buf, buf_text(&place), 22);
     right(buf, money_format(line->price_fen, text), 12);

@@ -169,6 +169,8 @@ static void test_html(void **state)
     ledger_ok(invoice_html(&invoice, &buf));
     const char *page = buf_text(&buf);
     assert_null(strstr(page, "<b>城市"));
+    assert_null(strchr(page, '\x1b'));
+    assert_non_null(strstr(page, "1001</span> vCPU<"));
     assert_non_null(strstr(page, "&lt;b&gt;城市&quot;云&quot;&amp;&#39;公司&#39;&lt;/b&gt;"));
     static const char *const never[] = {
         "<script", "http:", "https:", "src=", "href=", "url(", "@import", "onload"};
