@@ -63,17 +63,36 @@ bool accept_allows(const char *accept, const char *content_type)
     return allowed;
 }
 
+/* No charset, or UTF-8. `parameters` is what follows the type. */
+static bool in_utf8(const char *parameters)
+{
+    const char *charset = strcasestr(parameters, "charset=");
+    if (!charset)
+        return true;
+    charset += 8 + (charset[8] == '"');
+    return strncasecmp(charset, "utf-8", 5) == 0;
+}
+
 bool media_is_json(const char *content_type)
 {
     size_t length = type_length(content_type, strlen(content_type));
     bool json = length == 16 && strncasecmp(content_type, "application/json", 16) == 0;
     bool suffix = length > 17 && strncasecmp(content_type, "application/", 12) == 0 &&
                   strncasecmp(content_type + length - 5, "+json", 5) == 0;
-    if (!json && !suffix)
-        return false;
-    const char *charset = strcasestr(content_type + length, "charset=");
-    if (!charset)
-        return true;
-    charset += 8 + (charset[8] == '"');
-    return strncasecmp(charset, "utf-8", 5) == 0;
+    return (json || suffix) && in_utf8(content_type + length);
+}
+
+enum media_events media_events_of(const char *content_type)
+{
+    static const struct {
+        const char *type;
+        enum media_events events;
+    } types[] = {{"application/cloudevents+json", MEDIA_EVENTS_ONE},
+                 {"application/cloudevents-batch+json", MEDIA_EVENTS_BATCH},
+                 {"application/x-ndjson", MEDIA_EVENTS_LINES}};
+    size_t length = type_length(content_type, strlen(content_type));
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (length == strlen(types[i].type) && strncasecmp(content_type, types[i].type, length) == 0)
+            return in_utf8(content_type + length) ? types[i].events : MEDIA_EVENTS_NONE;
+    return MEDIA_EVENTS_NONE;
 }

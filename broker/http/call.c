@@ -84,6 +84,13 @@ struct error *http_read_body(struct http_call *call, const struct json_spec *spe
     return json_read(call->arena, call->body, spec, ret_value);
 }
 
+const char *http_bytes(const struct http_call *call, size_t *ret_length)
+{
+    const struct buf *body = &call->internal->body;
+    *ret_length = body->length;
+    return buf_text(body);
+}
+
 struct error *http_if_match(const struct http_call *call, const char *etag)
 {
     const char *given = http_header(call, "if-match");

@@ -161,7 +161,13 @@ static struct error *check_body(const struct stream *stream, const struct http_i
         *ret_status = 415;
         return error_new(ERR_UNSUPPORTED, "bodies are taken without Content-Encoding only");
     }
-    if (!type || !media_is_json(type)) {
+    if (call->route->flags & HTTP_EVENTS) {
+        if (!type || media_events_of(type) == MEDIA_EVENTS_NONE) {
+            *ret_status = 415;
+            return error_new(ERR_UNSUPPORTED, "the body must be application/cloudevents+json, "
+                                              "application/cloudevents-batch+json or application/x-ndjson");
+        }
+    } else if (!type || !media_is_json(type)) {
         *ret_status = 415;
         return error_new(ERR_UNSUPPORTED, "the body must be application/json in UTF-8");
     }

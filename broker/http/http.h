@@ -31,7 +31,7 @@ struct http_call {
     moment now;
     const char *method, *path;
     const char *request_id;
-    json_t *body;  /* parsed JSON object, borrowed; NULL when the request had none */
+    json_t *body; /* parsed JSON object, borrowed; NULL when the request had none, or on HTTP_EVENTS routes */
     void *context; /* of the server: the composition root's services */
     struct http_internal *internal;
 };
@@ -60,6 +60,9 @@ struct http_source {
     struct error *(*next)(struct http_source *source, struct buf *piece, bool *ret_end);
     void (*done)(struct http_source *source); /* once, however it ends; NULL: nothing to do */
 };
+
+/* The bytes of the body as they came, borrowed, "" without one: for HTTP_EVENTS routes. */
+const char *http_bytes(const struct http_call *call, size_t *ret_length);
 
 struct http_answer {
     int status;           /* 200, 201, 202, 204… */
@@ -102,6 +105,8 @@ enum http_flag {
     HTTP_NO_BODY = 1u << 3,     /* a body is refused: a custom verb without arguments */
     HTTP_NO_DB = 1u << 4,       /* runs without a transaction */
     HTTP_STREAM = 1u << 5,      /* GET that may answer with a source; in a read-only snapshot */
+    HTTP_EVENTS = 1u << 6,      /* takes CloudEvents instead of JSON: single, batch or lines
+                                   (media_events_of), not parsed here; not with HTTP_KEYED */
 };
 
 struct http_route {

@@ -136,26 +136,33 @@ static void put_details(json_t *problem, const struct error *error)
     json_put(problem, "errors", list);
 }
 
-struct response *problem_response(const struct error *error, int status, const char *request_id)
+json_t *problem_json(struct arena *arena, const struct error *error, int status)
 {
     enum error_code code = error_code(error);
     struct kind kind = kind_of(code);
+    json_t *problem = json_object();
     if (!status)
         status = problem_status(error);
-    kind.quiet = kind.quiet && status >= 500; /* 408 is the caller's own timeout */
-    if (kind.quiet)
-        log_error("http.failed", LOG_TEXT("request", request_id), LOG_INT("status", status),
-                  LOG_CAUSE(error));
-    struct response *response = response_new(status);
-    json_t *problem = json_object();
-    json_put_text(problem, "type",
-                  arena_printf(response->arena, "urn:yunqiao:problem:%s", error_code_name(code)));
+    json_put_text(problem, "type", arena_printf(arena, "urn:yunqiao:problem:%s", error_code_name(code)));
     json_put_text(problem, "title", status == kind.status ? kind.title : title_of(status, kind.title));
     json_put_int(problem, "status", status);
-    if (!kind.quiet) {
+    if (!kind.quiet || status < 500) { /* 408 is the caller's own timeout */
         put_message(problem, "detail", error_message(error));
         put_details(problem, error);
     }
+    return problem;
+}
+
+struct response *problem_response(const struct error *error, int status, const char *request_id)
+{
+    struct kind kind = kind_of(error_code(error));
+    if (!status)
+        status = problem_status(error);
+    if (kind.quiet && status >= 500)
+        log_error("http.failed", LOG_TEXT("request", request_id), LOG_INT("status", status),
+                  LOG_CAUSE(error));
+    struct response *response = response_new(status);
+    json_t *problem = problem_json(response->arena, error, status);
     json_put_text(problem, "instance",
                   request_id ? arena_printf(response->arena, "urn:yunqiao:request:%s", request_id) : NULL);
     char *text = json_dumps(problem, JSON_COMPACT);

@@ -26,7 +26,7 @@ struct run {
 static struct error *parse_body(struct run *run)
 {
     struct http_internal *call = run->call;
-    if (!call->has_body)
+    if (!call->has_body || (call->route->flags & HTTP_EVENTS))
         return NULL;
     struct error *error = json_parse_in(call->arena, call->body.data, call->body.length, &run->body);
     if (error)

@@ -39,6 +39,18 @@ static void test_media(void **state)
     assert_false(media_is_json(""));
 }
 
+static void test_media_of_events(void **state)
+{
+    assert_int_equal(media_events_of("application/cloudevents+json"), MEDIA_EVENTS_ONE);
+    assert_int_equal(media_events_of("Application/CloudEvents+JSON ; charset=utf-8"), MEDIA_EVENTS_ONE);
+    assert_int_equal(media_events_of("application/cloudevents-batch+json"), MEDIA_EVENTS_BATCH);
+    assert_int_equal(media_events_of("application/x-ndjson"), MEDIA_EVENTS_LINES);
+    assert_int_equal(media_events_of("application/x-ndjson; charset=latin1"), MEDIA_EVENTS_NONE);
+    assert_int_equal(media_events_of("application/json"), MEDIA_EVENTS_NONE);
+    assert_int_equal(media_events_of("application/cloudevents+jsonx"), MEDIA_EVENTS_NONE);
+    assert_int_equal(media_events_of(""), MEDIA_EVENTS_NONE);
+}
+
 static void test_etags(void **state)
 {
     assert_true(etag_listed("\"a\"", "\"a\"", false));
@@ -57,6 +69,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accept),
         cmocka_unit_test(test_media),
+        cmocka_unit_test(test_media_of_events),
         cmocka_unit_test(test_etags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
