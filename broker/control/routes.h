@@ -5,7 +5,7 @@
 #include "broker/http/http.h"
 
 extern const struct http_table cloud_routes, endpoint_routes, unit_routes, quota_routes, capacity_routes,
-    order_routes, resource_routes, operation_routes, drift_routes, quote_routes, job_routes,
+    order_routes, resource_routes, operation_routes, drift_routes, quote_routes, report_routes, job_routes,
     fulfilment_routes;
 
 #endif

@@ -12,6 +12,7 @@
 #include "broker/control/sync.h"
 #include "metering/bill.h"
 #include "metering/partition.h"
+#include "metering/report.h"
 #include "metering/setting.h"
 
 #define ROUND_US MOMENT_SECOND
@@ -106,6 +107,29 @@ static struct error *expansion_due(struct maintenance *m, moment now)
     return NULL;
 }
 
+struct report_round {
+    struct maintenance *maintenance;
+    moment now;
+    bool more;
+};
+
+static struct error *report_body(struct db *db, void *context)
+{
+    struct report_round *round = context;
+    return report_take_due(db, round->maintenance->arena, round->now, &round->more);
+}
+
+/* Reported usage that was ahead of the clock and no longer is; before a month is closed. */
+static struct error *take_reports(struct maintenance *m, moment now)
+{
+    struct report_round round = {m, now, true};
+    while (round.more) {
+        TRY(db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, report_body, &round));
+        arena_reset(m->arena);
+    }
+    return NULL;
+}
+
 struct closing_round {
     struct maintenance *maintenance;
     moment now;
@@ -177,9 +201,9 @@ static void run_round(struct maintenance *m)
     static const struct {
         const char *name;
         struct error *(*run)(struct maintenance *m, moment now);
-    } tasks[] = {{"refresh", refresh},  {"partition", partition}, {"seal", seal},
-                 {"sync", sync_due},    {"remeter", remeter_due}, {"expansion", expansion_due},
-                 {"close", close_over}, {"purge", purge}};
+    } tasks[] = {{"refresh", refresh},      {"partition", partition}, {"seal", seal},
+                 {"sync", sync_due},        {"remeter", remeter_due}, {"expansion", expansion_due},
+                 {"reports", take_reports}, {"close", close_over},    {"purge", purge}};
     moment now = clock_now(m->settings->clock);
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks && !m->stopping; i++) {
         struct error *error = m->db ? NULL : db_connect(m->settings->conninfo, &m->db);

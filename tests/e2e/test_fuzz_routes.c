@@ -66,6 +66,13 @@ static const struct {
      "\"timeout_ms\":1000,\"enabled\":false,\"enclave\":false}"},
     {"PATCH", "/v1/endpoints/{endpoint}",
      "{\"username\":\"u\",\"options\":{\"standard\":[\"a\"]},\"timeout_ms\":1000,\"enabled\":false}"},
+    {"POST", "/v1/usage",
+     "{\"specversion\":\"1.0\",\"type\":\"cn.yunqiao.usage.state.v1\",\"source\":\"/providers/"
+     "provider-health/meter\",\"id\":\"i-1\",\"time\":\"2026-11-24T00:00:00Z\",\"subject\":\"vm-1\","
+     "\"sequence\":\"1\",\"data\":{\"unit\":\"110105\",\"system\":\"110105001\",\"cloud\":\"health\","
+     "\"zone\":\"extranet\",\"architecture\":\"x86\",\"kind\":\"instance\",\"items\":[{\"item\":\"1001\","
+     "\"quantity\":\"4\",\"tariff\":\"standard\"}]}}"},
+    {"POST", "/v1/usage-events:discard", "{\"source\":\"/providers/provider-health/meter\",\"id\":\"i-1\"}"},
     {"POST", "/v1/units", "{\"id\":\"110107\",\"name\":\"n\",\"kind\":\"government\"}"},
     {"PATCH", "/v1/units/{unit}", "{\"name\":\"n\",\"state\":\"active\"}"},
     {"POST", "/v1/units/{unit}/systems",
@@ -419,6 +426,9 @@ static const char *make_body(struct arena *arena, const struct http_route *route
     return place ? arena_printf(arena, "%.*s%s%s", (int)(place - text), text, instance, place + 2) : text;
 }
 
+static const char *const event_types[] = {"application/cloudevents+json", "application/cloudevents+json",
+                                          "application/cloudevents-batch+json", "application/x-ndjson"};
+
 /* True when the answer is a bug. */
 static bool try_route(struct arena *arena, const struct http_route *route, unsigned *counts)
 {
@@ -435,6 +445,7 @@ static bool try_route(struct arena *arena, const struct http_route *route, unsig
         .key = route->flags & HTTP_KEYED ? key : NULL,
         .if_match = route->flags & HTTP_CONDITIONAL ? "*" : NULL,
         .body = body ? make_body(arena, route) : NULL,
+        .type = route->flags & HTTP_EVENTS ? event_types[pick(COUNT(event_types))] : NULL,
     };
     API_AUTO struct api_reply reply = api_call(world->client, &request);
     counts[reply.status > 0 && reply.status < 600 ? reply.status : 0]++;

@@ -57,7 +57,10 @@ static const struct rule rules[] = {
     {"/v1/bids/{id}", "GET", HIDDEN, NULL},
     {"/v1/bids/{id}:approve", NULL, OPEN, "{\"valid_from\":\"2020-01\"}"},
     {"/v1/prices", NULL, OPEN, NULL},
-    {"/v1/usage", NULL, LIST, "{}"},
+    {"/v1/usage", "GET", LIST, NULL},
+    {"/v1/usage", "POST", OPEN, "{}"},
+    {"/v1/usage-events", "GET", LIST, NULL},
+    {"/v1/usage-events", "POST", OPEN, "{}"},
     {"/v1/months/{month}", NULL, OPEN, NULL},
     {"/v1/months/{month}/lines", NULL, LIST, NULL},
     {"/v1/billing-settings", NULL, OPEN, "{}"},
@@ -180,16 +183,18 @@ static struct api_reply ask(const struct ground *g, const struct http_route *rou
     bool bodiless = get || !strcmp(route->method, "DELETE") || (route->flags & HTTP_NO_BODY);
     char key[ID_TEXT];
     id_new(key);
-    return api_call(g->world->client,
-                    &(struct api_request){.method = route->method,
-                                          .path = path_of(g, arena, route->pattern),
-                                          .token = token,
-                                          .key = strcmp(route->method, "POST") ? NULL : key,
-                                          .if_match = route->flags & HTTP_CONDITIONAL ? "\"v0\"" : NULL,
-                                          .body = bodiless ? NULL
-                                                  : body   ? body
-                                                           : "{}",
-                                          .timeout_ms = strcmp(route->pattern, "/v1/events") ? 0 : 300});
+    return api_call(
+        g->world->client,
+        &(struct api_request){.method = route->method,
+                              .path = path_of(g, arena, route->pattern),
+                              .token = token,
+                              .key = strcmp(route->method, "POST") ? NULL : key,
+                              .if_match = route->flags & HTTP_CONDITIONAL ? "\"v0\"" : NULL,
+                              .body = bodiless ? NULL
+                                      : body   ? body
+                                               : "{}",
+                              .type = route->flags & HTTP_EVENTS ? "application/cloudevents+json" : NULL,
+                              .timeout_ms = strcmp(route->pattern, "/v1/events") ? 0 : 300});
 }
 
 /* A role that sees everything is inside wherever it stands. */

@@ -53,6 +53,7 @@ void ledger_clear(struct ledger *ledger)
             "SET session_replication_role = replica; DELETE FROM bill_line; DELETE FROM bill;"
             " DELETE FROM statement_unit; DELETE FROM statement_place;"
             " DELETE FROM billing_month; DELETE FROM usage_interval; DELETE FROM usage_change;"
+            " DELETE FROM usage_event; DELETE FROM usage_superseded;"
             " DELETE FROM price;"
             " DELETE FROM price_book; DELETE FROM bid; DELETE FROM agreement; DELETE FROM provider;"
             " UPDATE billing_setting SET close_grace_seconds = 0");

@@ -160,8 +160,13 @@ static void check_body(const struct http_route *route, const yaml_node_t *operat
     const yaml_node_t *body = member(operation, "requestBody");
     if (takes != (body != NULL))
         differ(route->method, route->pattern, takes ? "has no requestBody" : "takes no requestBody", NULL);
-    if (body && !member(member(member(body, "content"), "application/json"), "schema"))
-        differ(route->method, route->pattern, "requestBody has no schema of application/json", NULL);
+    static const char *const json[] = {"application/json", NULL}, *const events[] = {
+                                                                      "application/cloudevents+json",
+                                                                      "application/cloudevents-batch+json",
+                                                                      "application/x-ndjson", NULL};
+    for (const char *const *type = route->flags & HTTP_EVENTS ? events : json; body && *type; type++)
+        if (!member(member(member(body, "content"), *type), "schema"))
+            differ(route->method, route->pattern, "requestBody has no schema of", *type);
 }
 
 /* Query members and path parameters that the document has and the route does not. */

@@ -1,0 +1,355 @@
+/* Intervals from reports: which spans of time say something else now, what is there, what stands in its
+ * place; see report_derive.h. A report speaks for the time from its moment to the next report's. Where the
+ * state before it was the same, there is nothing to do: most reports of a meter that reports on schedule. */
+#include "metering/report_derive.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "metering/fold.h"
+
+/* The intervals of one resource under one unit. */
+struct group {
+    const char *unit, *resource;
+    struct fold_region *regions;
+    size_t region_count;
+    struct span *old, *now;
+    size_t old_count, now_count;
+};
+
+struct derivation {
+    struct arena *arena;
+    struct group *groups;
+    size_t count, region_count;
+};
+
+static int by_time(const void *left, const void *right)
+{
+    const struct report *a = ((const struct known_report *)left)->report;
+    const struct report *b = ((const struct known_report *)right)->report;
+    int order = strcmp(a->subject, b->subject);
+    if (!order)
+        order = (a->at > b->at) - (a->at < b->at);
+    if (!order)
+        order = strcmp(a->sequence, b->sequence);
+    if (!order)
+        order = strcmp(a->id, b->id);
+    return order ? order : strcmp(a->source, b->source);
+}
+
+static struct span *spans_of(struct arena *arena, const struct report *report)
+{
+    struct span *spans = arena_array(arena, report->count, sizeof *spans);
+    for (size_t i = 0; i < report->count; i++) {
+        bool whole_system = item_find(report->items[i].item)->free_micro > 0; /* report_read found it */
+        spans[i] = (struct span){
+            .tariff = report->items[i].tariff,
+            .micro = report->items[i].micro,
+            .system = report->system,
+            .cloud = report->cloud,
+            .provider = report->provider,
+            .kind = report->kind,
+            .industry = report->industry,
+            .zone = whole_system ? "" : report->zone,
+            .architecture = whole_system ? "" : report->architecture,
+        };
+        memcpy(spans[i].item, report->items[i].item, ITEM_CODE);
+    }
+    return spans;
+}
+
+/* The group of this unit among those of the resource that are being gathered, from `first` on. */
+static struct group *group_of(struct derivation *work, size_t first, const char *unit, const char *resource,
+                              size_t room)
+{
+    for (size_t i = first; i < work->count; i++)
+        if (!strcmp(work->groups[i].unit, unit))
+            return &work->groups[i];
+    struct group *group = &work->groups[work->count++];
+    *group = (struct group){.unit = unit, .resource = resource};
+    group->regions = arena_array(work->arena, room, sizeof *group->regions);
+    return group;
+}
+
+static void add_region(struct derivation *work, struct group *group, moment from, moment to,
+                       const struct span *spans, size_t count)
+{
+    group->regions[group->region_count++] = (struct fold_region){from, to, spans, count};
+    work->region_count++;
+}
+
+/* Reports of one resource, in order. */
+static void gather(struct derivation *work, const struct known_report *list, size_t count)
+{
+    size_t first = work->count;
+    const char *resource = report_resource(work->arena, list->report);
+    for (size_t i = 0; i < count; i++) {
+        const struct report *report = list[i].report;
+        moment to = list[i].next;
+        if (i + 1 < count && list[i + 1].report->at < to)
+            to = list[i + 1].report->at;
+        bool unchanged = list[i].before ? !strcmp(list[i].before, list[i].state_digest) : !report->count;
+        if (to <= report->at || unchanged)
+            continue;
+        add_region(work, group_of(work, first, report->unit, resource, count), report->at, to,
+                   spans_of(work->arena, report), report->count);
+        if (list[i].before && strcmp(list[i].before_unit, report->unit) != 0)
+            add_region(work, group_of(work, first, list[i].before_unit, resource, count), report->at, to,
+                       NULL, 0);
+    }
+}
+
+static const struct db_statement read_intervals = {
+    "report_intervals",
+    "SELECT DISTINCT g.g, i.item, i.tariff, i.micro, i.system_id, i.cloud_id, i.provider_id, i.kind,"
+    " i.industry, i.zone_id, i.architecture, i.start_at, nullif(i.end_at, 'infinity'), i.end_at"
+    " FROM (SELECT g::bigint, unit, resource, since::timestamptz, until::timestamptz FROM unnest($1::text[],"
+    " $2::text[], $3::text[], $4::text[], $5::text[]) AS u (g, unit, resource, since, until)) g,"
+    " LATERAL (SELECT * FROM usage_interval k WHERE k.unit_id = g.unit AND k.resource_id = g.resource"
+    " AND k.end_at >= g.since AND k.start_at <= g.until) i"
+    " ORDER BY g.g"};
+static const struct db_statement end_intervals = {
+    "report_end_intervals",
+    "SELECT count(*) FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])"
+    " AS u (unit, resource, item, tariff, since, until)"
+    " WHERE usage_interval_end(unit, resource, item, tariff, since::timestamptz, until::timestamptz)"};
+static const struct db_statement delete_intervals = {
+    "report_delete_intervals",
+    "DELETE FROM usage_interval i USING (SELECT unit, resource, item, tariff, since::timestamptz,"
+    " until::timestamptz FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])"
+    " AS u (unit, resource, item, tariff, since, until)) g WHERE i.unit_id = g.unit"
+    " AND i.resource_id = g.resource AND i.item = g.item AND i.tariff = g.tariff AND i.start_at = g.since"
+    " AND i.end_at = g.until AND i.origin = 'reported'"};
+static const struct db_statement insert_intervals = {
+    "report_insert_intervals",
+    "INSERT INTO usage_interval (unit_id, resource_id, item, tariff, start_at, end_at, micro, system_id,"
+    " cloud_id, provider_id, kind, industry, zone_id, architecture, origin)"
+    " SELECT unit, resource, item, tariff, since::timestamptz, until::timestamptz, micro::bigint, system,"
+    " cloud, provider, kind, industry, zone, architecture, 'reported' FROM unnest($1::text[], $2::text[],"
+    " $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],"
+    " $11::text[], $12::text[], $13::text[], $14::text[]) AS u (unit, resource, item, tariff, since, until,"
+    " micro, system, cloud, provider, kind, industry, zone, architecture)"};
+static const struct db_statement note_changes = {
+    "report_changes",
+    "INSERT INTO usage_change (unit_id, system_id, cloud_id, provider_id, from_at)"
+    " SELECT unit, system, cloud, provider, since::timestamptz FROM unnest($1::text[], $2::text[],"
+    " $3::text[], $4::text[], $5::text[]) AS u (unit, system, cloud, provider, since)"};
+
+/* Back from report_store.c's take_turn: triggers, which run for every row, are not planned anew. */
+static const struct db_statement keep_plans = {"report_keep_plans",
+                                               "SELECT set_config('plan_cache_mode', 'auto', true)"};
+
+#define INTERVAL_COLUMNS 14
+
+/* Rows of a statement, as text arrays by column. */
+struct batch {
+    const char **columns[INTERVAL_COLUMNS];
+    size_t count, room;
+};
+
+static struct batch batch_new(struct arena *arena, size_t room)
+{
+    struct batch batch = {.room = room};
+    for (size_t i = 0; i < INTERVAL_COLUMNS; i++)
+        batch.columns[i] = arena_array(arena, room, sizeof *batch.columns[i]);
+    return batch;
+}
+
+static struct db_value texts(const struct batch *batch, size_t column)
+{
+    return db_texts(batch->columns[column], batch->count);
+}
+
+static const char *until_text(struct arena *arena, moment to)
+{
+    return to == MOMENT_MAX ? "infinity" : moment_text(arena, to);
+}
+
+static void put(struct batch *batch, struct arena *arena, const struct group *group, const struct span *span,
+                moment to)
+{
+    const char *const row[INTERVAL_COLUMNS] = {
+        group->unit,
+        group->resource,
+        span->item,
+        tariff_name(span->tariff),
+        moment_text(arena, span->from),
+        until_text(arena, to),
+        arena_printf(arena, "%lld", (long long)span->micro),
+        span->system,
+        span->cloud,
+        span->provider,
+        span->kind,
+        span->industry,
+        span->zone,
+        span->architecture,
+    };
+    for (size_t i = 0; i < INTERVAL_COLUMNS; i++)
+        batch->columns[i][batch->count] = row[i];
+    batch->count++;
+}
+
+static struct span read_span(const struct db_rows *rows, size_t row)
+{
+    struct span span = {
+        .tariff = tariff_find(db_get_text(rows, row, 2)),
+        .micro = db_get_int(rows, row, 3),
+        .system = db_get_text(rows, row, 4),
+        .cloud = db_get_text(rows, row, 5),
+        .provider = db_get_text(rows, row, 6),
+        .kind = db_get_text(rows, row, 7),
+        .industry = db_get_text(rows, row, 8),
+        .zone = db_get_text(rows, row, 9),
+        .architecture = db_get_text(rows, row, 10),
+        .from = db_get_moment(rows, row, 11),
+        .to = db_is_null(rows, row, 12) ? MOMENT_MAX : db_get_moment(rows, row, 12),
+    };
+    memcpy(span.item, db_get_text(rows, row, 1), ITEM_CODE); /* four digits by the table's check */
+    return span;
+}
+
+/* The intervals at every region, each once, into the groups. */
+static struct error *read_old(struct db *db, struct derivation *work)
+{
+    struct arena *arena = work->arena;
+    struct batch batch = batch_new(arena, work->region_count);
+    struct db_rows *rows = NULL;
+    for (size_t i = 0; i < work->count; i++)
+        for (size_t k = 0; k < work->groups[i].region_count; k++, batch.count++) {
+            const struct fold_region *region = &work->groups[i].regions[k];
+            batch.columns[0][batch.count] = arena_printf(arena, "%zu", i);
+            batch.columns[1][batch.count] = work->groups[i].unit;
+            batch.columns[2][batch.count] = work->groups[i].resource;
+            batch.columns[3][batch.count] = moment_text(arena, region->from);
+            batch.columns[4][batch.count] = until_text(arena, region->to);
+        }
+    TRY(db_query(
+        db, &read_intervals,
+        DB_VALUES(texts(&batch, 0), texts(&batch, 1), texts(&batch, 2), texts(&batch, 3), texts(&batch, 4)),
+        &rows));
+    db_hold(arena, rows);
+    struct span *spans = arena_array(arena, db_count(rows), sizeof *spans);
+    for (size_t row = 0; row < db_count(rows); row++) {
+        struct group *group = &work->groups[db_get_int(rows, row, 0)];
+        spans[row] = read_span(rows, row);
+        if (!group->old_count++)
+            group->old = &spans[row];
+    }
+    for (size_t i = 0; i < work->count; i++)
+        if (work->groups[i].old_count)
+            qsort(work->groups[i].old, work->groups[i].old_count, sizeof(struct span), span_compare);
+    return NULL;
+}
+
+struct edits {
+    struct batch ended, deleted, inserted, changes;
+};
+
+/* Walks both lists, which are in the same order, side by side. */
+static void compare(struct arena *arena, const struct group *group, struct edits *edits)
+{
+    size_t o = 0, n = 0;
+    while (o < group->old_count || n < group->now_count) {
+        const struct span *old = o < group->old_count ? &group->old[o] : NULL;
+        const struct span *now = n < group->now_count ? &group->now[n] : NULL;
+        int order = !old ? 1 : !now ? -1 : span_compare(old, now);
+        bool same = order == 0 && span_same(old, now);
+        if (same && old->to != now->to && old->to == MOMENT_MAX)
+            put(&edits->ended, arena, group, old, now->to);
+        else if (!same || old->to != now->to) {
+            if (order <= 0)
+                put(&edits->deleted, arena, group, old, old->to);
+            if (order >= 0)
+                put(&edits->inserted, arena, group, now, now->to);
+        }
+        o += order <= 0;
+        n += order >= 0;
+    }
+}
+
+/* From when on the unit's usage changed, for its next closing. */
+static void note_change(struct arena *arena, const struct group *group, struct batch *changes)
+{
+    const struct span *any = group->now_count ? group->now : group->old;
+    moment from = MOMENT_MAX;
+    for (size_t i = 0; i < group->region_count; i++)
+        if (group->regions[i].from < from)
+            from = group->regions[i].from;
+    const char *const row[] = {group->unit, any->system, any->cloud, any->provider, moment_text(arena, from)};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        changes->columns[i][changes->count] = row[i];
+    changes->count++;
+}
+
+static struct error *write_edits(struct db *db, const struct edits *edits)
+{
+    const struct batch *ended = &edits->ended, *deleted = &edits->deleted, *in = &edits->inserted,
+                       *changes = &edits->changes;
+    int64_t changed = 0;
+    if (deleted->count)
+        TRY(db_run(db, &delete_intervals,
+                   DB_VALUES(texts(deleted, 0), texts(deleted, 1), texts(deleted, 2), texts(deleted, 3),
+                             texts(deleted, 4), texts(deleted, 5)),
+                   &changed));
+    if (changed != (int64_t)deleted->count)
+        return error_new(ERR_INTERNAL, "%zu intervals should go and %lld went", deleted->count,
+                         (long long)changed);
+    DB_ROWS_AUTO struct db_rows *kept = NULL;
+    TRY(db_query(db, &keep_plans, DB_NO_VALUES, &kept));
+    if (ended->count) {
+        DB_ROWS_AUTO struct db_rows *rows = NULL;
+        TRY(db_query(db, &end_intervals,
+                     DB_VALUES(texts(ended, 0), texts(ended, 1), texts(ended, 2), texts(ended, 3),
+                               texts(ended, 4), texts(ended, 5)),
+                     &rows));
+        if (db_get_int(rows, 0, 0) != (int64_t)ended->count)
+            return error_new(ERR_INTERNAL, "%zu intervals should end and %lld did", ended->count,
+                             (long long)db_get_int(rows, 0, 0));
+    }
+    if (in->count)
+        TRY(db_run(db, &insert_intervals,
+                   DB_VALUES(texts(in, 0), texts(in, 1), texts(in, 2), texts(in, 3), texts(in, 4),
+                             texts(in, 5), texts(in, 6), texts(in, 7), texts(in, 8), texts(in, 9),
+                             texts(in, 10), texts(in, 11), texts(in, 12), texts(in, 13)),
+                   NULL));
+    if (!changes->count)
+        return NULL;
+    return db_run(db, &note_changes,
+                  DB_VALUES(texts(changes, 0), texts(changes, 1), texts(changes, 2), texts(changes, 3),
+                            texts(changes, 4)),
+                  NULL);
+}
+
+struct error *report_derive(struct db *db, struct arena *arena, struct known_report *list, size_t count)
+{
+    struct derivation work = {.arena = arena, .groups = arena_array(arena, count * 2, sizeof(struct group))};
+    if (!count)
+        return NULL;
+    qsort(list, count, sizeof *list, by_time);
+    for (size_t i = 0, next; i < count; i = next) {
+        for (next = i + 1; next < count && !strcmp(list[next].report->subject, list[i].report->subject);
+             next++)
+            ;
+        gather(&work, &list[i], next - i);
+    }
+    if (!work.count)
+        return NULL;
+    TRY(read_old(db, &work));
+    size_t before = 0, after = 0;
+    for (size_t i = 0; i < work.count; i++) {
+        struct group *group = &work.groups[i];
+        fold_apply(arena, group->old, group->old_count, group->regions, group->region_count, &group->now,
+                   &group->now_count);
+        before += group->old_count;
+        after += group->now_count;
+    }
+    struct edits edits = {batch_new(arena, before), batch_new(arena, before), batch_new(arena, after),
+                          batch_new(arena, work.count)};
+    for (size_t i = 0; i < work.count; i++) {
+        size_t so_far = edits.ended.count + edits.deleted.count + edits.inserted.count;
+        compare(arena, &work.groups[i], &edits);
+        if (edits.ended.count + edits.deleted.count + edits.inserted.count > so_far)
+            note_change(arena, &work.groups[i], &edits.changes);
+    }
+    return write_edits(db, &edits);
+}
