@@ -82,6 +82,9 @@ struct error *cli_call(struct cli *cli, const char *method, const char *path, js
 /* A GET whose answer is written to `out` as it comes, whatever its size. On an error a part may have been
  * written. */
 struct error *cli_download(struct cli *cli, const char *path, FILE *out) ERROR_MUST_USE;
+/* POST of NDJSON; the answer as with cli_call. */
+struct error *cli_call_lines(struct cli *cli, const char *path, const char *lines,
+                             struct client_answer *ret_answer) ERROR_MUST_USE;
 /* When the broker asks for If-Match (428), once more with the ETag that a GET of `path` gives now. */
 struct error *cli_call_matching(struct cli *cli, const char *method, const char *path, json_t *body,
                                 struct client_answer *ret_answer) ERROR_MUST_USE;

@@ -121,8 +121,9 @@ static struct curl_slist *make_headers(const struct client *client, const struct
         curl_slist_append(NULL, "Accept: application/json, application/problem+json, */*;q=0.1");
     if (client->authorization)
         list = curl_slist_append(list, client->authorization);
-    if (request->body)
-        list = curl_slist_append(list, "Content-Type: application/json");
+    if (request->body || request->lines)
+        list = curl_slist_append(list, request->lines ? "Content-Type: application/x-ndjson"
+                                                      : "Content-Type: application/json");
     char key[ID_TEXT];
     id_new(key);
     char *line = NULL;
@@ -142,7 +143,8 @@ static struct error *perform(struct client *client, const struct client_request 
 {
     CURL *curl = client->curl;
     char *url = xasprintf("%s%s", client->url, request->path);
-    char *body = request->body ? json_dumps(request->body, JSON_COMPACT) : NULL;
+    char *built = request->body ? json_dumps(request->body, JSON_COMPACT) : NULL;
+    const char *body = request->lines ? request->lines : built;
     struct curl_slist *headers = make_headers(client, request);
     buf_clear(&client->body);
     bool good = headers && !curl_easy_setopt(curl, CURLOPT_URL, url) &&
@@ -162,7 +164,7 @@ static struct error *perform(struct client *client, const struct client_request 
                            NULL); /* so that it does not point to what is freed next */
     (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, NULL);
     curl_slist_free_all(headers);
-    free(body);
+    free(built);
     free(url);
     if (code == CURLE_OK)
         return NULL;

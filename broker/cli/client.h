@@ -28,6 +28,7 @@ void client_free(struct client *client);
 struct client_request {
     const char *method, *path; /* path with its query, escaped */
     const json_t *body;        /* NULL: none */
+    const char *lines;         /* NDJSON instead of body; NULL: none */
     const char *key;           /* Idempotency-Key; NULL: a fresh one with every POST */
     const char *if_match;      /* ETag as it was given, with quotes; NULL: none */
     FILE *out; /* the body of a 2xx goes here as it comes, however much; NULL: into the answer */

@@ -112,6 +112,13 @@ static const struct cli_column usage_columns[] = {{"RESOURCE", "resource", false
                                                   {"FROM", "from", false, 0},
                                                   {"TO", "to", false, 0},
                                                   {0}};
+static const struct cli_column usage_event_columns[] = {{"SOURCE", "source", false, 0},
+                                                        {"ID", "id", false, 0},
+                                                        {"SUBJECT", "subject", false, 0},
+                                                        {"UNIT", "unit", false, 0},
+                                                        {"OCCURRED", "occurred_at", false, 0},
+                                                        {"STATE", "state", false, 0},
+                                                        {0}};
 static const struct cli_column bill_columns[] = {{"BILL", "id", false, 0},
                                                  {"NUMBER", "number", false, 0},
                                                  {"MONTH", "month", false, 0},
@@ -231,6 +238,8 @@ const struct cli_command list_commands[] = {
     SHOW("fulfilment show", "/v1/fulfilments/{}", "one fulfilment with what is asked"),
     LIST("usage list", "/v1/usage", usage_columns, "unit,system,cloud,provider,resource,item,from,to",
          "usage intervals (--unit, --system, --cloud, --provider, --resource, --item, --from, --to)"),
+    LIST("usage events", "/v1/usage-events", usage_event_columns, "state,provider,source,subject,unit,cloud",
+         "events of reported usage (--state, --provider, --source, --subject, --unit, --cloud)"),
     LIST("bill list", "/v1/bills", bill_columns, "month,unit,provider",
          "bills (--month, --unit, --provider)"),
     {"month show", "MONTH", "whether a month is closed, with what total or from when on", cli_show,
@@ -255,6 +264,6 @@ const struct cli_command list_commands[] = {
     {0},
 };
 
-const struct cli_command *const cli_command_tables[] = {
-    list_commands,      make_commands,   operate_commands, money_commands,
-    statement_commands, export_commands, verify_commands,  NULL};
+const struct cli_command *const cli_command_tables[] = {list_commands,   make_commands,      operate_commands,
+                                                        money_commands,  statement_commands, export_commands,
+                                                        verify_commands, usage_commands,     NULL};

@@ -163,21 +163,27 @@ static struct error *connect_client(struct cli *cli)
     return cli->client ? NULL : client_new(&cli->settings, &cli->client);
 }
 
-struct error *cli_call(struct cli *cli, const char *method, const char *path, json_t *body,
-                       struct client_answer *ret_answer)
+/* An answer that is not 2xx is an error. */
+static struct error *call(struct cli *cli, const struct client_request *request,
+                          struct client_answer *ret_answer)
 {
     struct client_answer answer = {0};
-    struct error *error = connect_client(cli);
-    if (!error)
-        error = client_call(cli->client,
-                            &(struct client_request){.method = method, .path = path, .body = body}, &answer);
-    json_decref(body);
-    TRY(error);
-    error = client_problem(&answer);
+    TRY(connect_client(cli));
+    TRY(client_call(cli->client, request, &answer));
+    struct error *error = client_problem(&answer);
     if (error)
         client_answer_done(&answer);
     else
         *ret_answer = answer;
+    return error;
+}
+
+struct error *cli_call(struct cli *cli, const char *method, const char *path, json_t *body,
+                       struct client_answer *ret_answer)
+{
+    const struct client_request request = {.method = method, .path = path, .body = body};
+    struct error *error = call(cli, &request, ret_answer);
+    json_decref(body);
     return error;
 }
 
@@ -192,6 +198,13 @@ struct error *cli_download(struct cli *cli, const char *path, FILE *out)
     if (!error && (fflush(out) || ferror(out)))
         error = error_new(ERR_IO, "could not write what was downloaded");
     return error;
+}
+
+struct error *cli_call_lines(struct cli *cli, const char *path, const char *lines,
+                             struct client_answer *ret_answer)
+{
+    const struct client_request request = {.method = "POST", .path = path, .lines = lines};
+    return call(cli, &request, ret_answer);
 }
 
 static struct error *read_etag(struct cli *cli, const char *path, const char **ret_etag)

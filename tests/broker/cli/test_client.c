@@ -392,6 +392,51 @@ static void test_fulfilment(void **state)
     (void)await_fulfilments(0);
 }
 
+static const char *usage_event(const char *id, const char *cloud)
+{
+    char at[MOMENT_TEXT];
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    moment_format((moment)now.tv_sec * MOMENT_SECOND, at);
+    return arena_printf(arena,
+                        "{\"specversion\":\"1.0\",\"type\":\"cn.yunqiao.usage.state.v1\",\"source\":"
+                        "\"/providers/prov-a/m\",\"id\":\"%s\",\"subject\":\"waf-1\",\"time\":\"%s\","
+                        "\"data\":{\"unit\":\"u100\",\"system\":\"u100001\",\"cloud\":\"%s\",\"items\":"
+                        "[{\"item\":\"1023\",\"quantity\":\"1\"}]}}\n",
+                        id, at, cloud);
+}
+
+/* More than a batch of lines, with one that is bad; the same again; and one JSON text. */
+static void test_usage_report(void **state)
+{
+    (void)state;
+    const char *file = in_folder("usage.ndjson");
+    FILE *out = fopen(file, "we");
+    assert_non_null(out);
+    for (int i = 0; i < 1200; i++)
+        assert_true(fputs(usage_event(arena_printf(arena, "e%d", i), i == 1100 ? "moon" : "gov-a"), out) >=
+                    0);
+    assert_int_equal(fclose(out), 0);
+    struct outcome outcome = RUN("usage", "report", file, "--json");
+    assert_int_equal(outcome.code, CLI_REFUSED);
+    assert_non_null(strstr(outcome.err, "/1100/data/cloud: must be a cloud of the provider that reports"));
+    assert_non_null(strstr(outcome.out, "\"accepted\": 1199"));
+    outcome = RUN("usage", "report", file);
+    assert_non_null(strstr(outcome.out, "1199"));
+    assert_int_equal(
+        json_array_size(json_of(RUN("usage", "events", "--source", "/providers/prov-a/m", "--json"))), 1199);
+    outcome = RUN("usage", "report", file, "--atomic");
+    assert_int_equal(outcome.code, CLI_REFUSED);
+    assert_non_null(strstr(outcome.err, "after 1000 events: /100/data/cloud: must be a cloud"));
+    write_whole(file, arena_printf(arena, "[\n%s]\n", usage_event("x", "gov-a")));
+    json_t *told = json_of(RUN("usage", "report", file, "--json"));
+    assert_int_equal(json_integer_value(json_object_get(told, "accepted")), 1);
+    assert_int_equal(json_array_size(json_of(RUN("usage", "list", "--resource", "prov-a/waf-1", "--json"))),
+                     1);
+    write_whole(file, "[");
+    complains(RUN("usage", "report", file), CLI_USAGE, "not JSON");
+}
+
 static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *where)
 {
     (void)about;
@@ -488,10 +533,12 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),       cmocka_unit_test(test_usage),    cmocka_unit_test(test_no_broker),
-        cmocka_unit_test(test_denied),     cmocka_unit_test(test_refusals), cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_any_call),   cmocka_unit_test(test_quote),    cmocka_unit_test(test_order),
-        cmocka_unit_test(test_fulfilment),
+        cmocka_unit_test(test_help),         cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_no_broker),    cmocka_unit_test(test_denied),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_any_call),     cmocka_unit_test(test_quote),
+        cmocka_unit_test(test_order),        cmocka_unit_test(test_fulfilment),
+        cmocka_unit_test(test_usage_report),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
