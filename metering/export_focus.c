@@ -72,10 +72,19 @@ static void put_six(struct buf *piece, int64_t micro)
 /* Price × quantity to the last digit, eight decimals: the specification wants them to match. */
 static void put_product(struct buf *piece, int64_t fen, int64_t micro)
 {
-    wide product = (wide)fen * micro, whole = product < 0 ? -product : product;
+    wide product = (wide)fen * micro;
     char text[WIDE_TEXT];
-    buf_printf(piece, "%s%s.%08d", product < 0 ? "-" : "", wide_format(whole / 100000000, text),
-               (int)(whole % 100000000));
+    const char *digits = wide_format(product < 0 ? -product : product, text);
+    size_t length = strlen(digits), whole = length > 8 ? length - 8 : 0;
+    if (product < 0)
+        buf_putc(piece, '-');
+    if (whole)
+        buf_append(piece, digits, whole);
+    else
+        buf_putc(piece, '0');
+    buf_putc(piece, '.');
+    buf_append(piece, "00000000", 8 - (length - whole));
+    buf_append(piece, digits + whole, length - whole);
 }
 
 #define PUT(name) static void put_##name(struct buf *piece, const struct focus_line *of)
@@ -116,6 +125,10 @@ PUT(class)
 PUT(description)
 {
     static const char *const notes[TARIFF_COUNT] = {"", ", free short-term expansion", ", free allowance"};
+    if (!of->line->adjustment && of->line->tariff == TARIFF_STANDARD) {
+        export_text(piece, of->item->name_en);
+        return;
+    }
     BUF_AUTO struct buf text = BUF_INIT(4096);
     buf_puts(&text, of->item->name_en);
     buf_puts(&text, notes[of->line->tariff]);
@@ -144,7 +157,8 @@ PUT(hours)
 }
 PUT(hours_unit)
 {
-    buf_printf(piece, "%s Hour", of->focus->unit);
+    buf_puts(piece, of->focus->unit);
+    buf_puts(piece, " Hour");
 }
 PUT(contracted)
 {
@@ -156,8 +170,13 @@ PUT(contracted_price)
 }
 PUT(bill)
 {
-    buf_printf(piece, "YQ%.4s%s.%s.%s", of->export->month, of->export->month + 5, of->line->provider,
-               of->line->unit);
+    buf_puts(piece, "YQ");
+    buf_append(piece, of->export->month, 4);
+    buf_puts(piece, of->export->month + 5);
+    buf_putc(piece, '.');
+    buf_puts(piece, of->line->provider);
+    buf_putc(piece, '.');
+    buf_puts(piece, of->line->unit);
 }
 PUT(provider)
 {
@@ -181,7 +200,8 @@ PUT(quantity)
 }
 PUT(quantity_unit)
 {
-    buf_printf(piece, "%s Month", of->focus->unit);
+    buf_puts(piece, of->focus->unit);
+    buf_puts(piece, " Month");
 }
 PUT(cloud)
 {
@@ -205,7 +225,9 @@ PUT(item)
 }
 PUT(price_id)
 {
-    buf_printf(piece, "%s.%s", of->line->provider, of->line->item);
+    buf_puts(piece, of->line->provider);
+    buf_putc(piece, '.');
+    buf_puts(piece, of->line->item);
 }
 PUT(system)
 {
@@ -247,7 +269,8 @@ PUT(item_name)
 }
 PUT(number)
 {
-    buf_printf(piece, "%lld", (long long)of->export->number);
+    char text[WIDE_TEXT];
+    buf_puts(piece, wide_format(of->export->number, text));
 }
 PUT(list_rounded)
 {

@@ -269,14 +269,28 @@ static void format_parts(moment at, struct civil *ret_date, unsigned clock[3], u
     *ret_fraction = (unsigned)(rest % MOMENT_SECOND);
 }
 
+/* So many digits, and what follows them; the end of that. */
+static char *put_digits(char *text, unsigned value, int count, char after)
+{
+    for (int i = count - 1; i >= 0; i--, value /= 10)
+        text[i] = (char)('0' + value % 10);
+    text[count] = after;
+    return text + count + 1;
+}
+
 void moment_format(moment at, char text[MOMENT_TEXT])
 {
     struct civil date;
     unsigned clock[3], fraction;
     format_parts(at, &date, clock, &fraction);
-    (void)snprintf(text, MOMENT_TEXT, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ", (unsigned)date.year % 10000,
-                   (unsigned)date.month % 100, (unsigned)date.day % 100, clock[0], clock[1], clock[2],
-                   fraction);
+    text = put_digits(text, (unsigned)date.year, 4, '-');
+    text = put_digits(text, (unsigned)date.month, 2, '-');
+    text = put_digits(text, (unsigned)date.day, 2, 'T');
+    text = put_digits(text, clock[0], 2, ':');
+    text = put_digits(text, clock[1], 2, ':');
+    text = put_digits(text, clock[2], 2, '.');
+    text = put_digits(text, fraction, 6, 'Z');
+    *text = '\0';
 }
 
 void moment_format_shanghai(moment at, char text[20])

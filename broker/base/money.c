@@ -42,9 +42,21 @@ struct error *money_parse(const char *yuan, int64_t *ret_fen)
 
 char *money_format(int64_t fen, char text[MONEY_TEXT])
 {
-    uint64_t size = fen < 0 ? -(uint64_t)fen : (uint64_t)fen;
-    (void)snprintf(text, MONEY_TEXT, "%s%llu.%02llu", fen < 0 ? "-" : "", (unsigned long long)(size / 100),
-                   (unsigned long long)(size % 100)); /* 20 digits, sign and point fit */
+    uint64_t left = fen < 0 ? -(uint64_t)fen : (uint64_t)fen;
+    char digits[MONEY_TEXT]; /* 20 digits, sign and point fit; backwards, for exports write millions of these
+                              */
+    size_t count = 0, at = 0;
+    while (left || count < 4) {
+        digits[count++] = (char)('0' + left % 10);
+        left /= 10;
+        if (count == 2)
+            digits[count++] = '.';
+    }
+    if (fen < 0)
+        text[at++] = '-';
+    while (count)
+        text[at++] = digits[--count];
+    text[at] = '\0';
     return text;
 }
 
@@ -111,10 +123,15 @@ char *wide_format(wide value, char text[WIDE_TEXT])
     char digits[WIDE_TEXT];
     size_t count = 0, at = 0;
     unsigned __int128 size = value < 0 ? -(unsigned __int128)value : (unsigned __int128)value;
-    do {
+    while (size > UINT64_MAX) { /* divisions of 128 bits are slow: no more of them than needed */
         digits[count++] = (char)('0' + (int)(size % 10));
         size /= 10;
-    } while (size);
+    }
+    uint64_t left = (uint64_t)size;
+    do {
+        digits[count++] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left);
     if (value < 0)
         text[at++] = '-';
     while (count)
