@@ -17,7 +17,8 @@
 #include "metering/setting.h"
 #include "metering/usage.h"
 
-#define GROUP_UNITS 16 /* made in one go */
+#define GROUP_LEAST 8 /* units made in one go: so many to so many */
+#define GROUP_MOST 64
 #define WORKERS_MAX 64
 #define WRITE_BILLS 200 /* bills, with all their lines, of one statement */
 
@@ -30,7 +31,7 @@ struct closing {
     size_t unit_count;
     struct bill_month total;
     const char **seals; /* "number digest\n" */
-    size_t seal_count;
+    size_t seal_count, seal_capacity;
     struct rating_run run;
     int64_t began; /* monotonic */
 };
@@ -111,21 +112,32 @@ static struct error *load_rates(struct closing *closing)
 /* --------------------------------------------------------------------------------------------------------
  * the workers */
 
+/* What one worker made in one go, handed to the caller's thread, which writes it while others are made. */
+struct batch {
+    struct batch *next;
+    struct bill_made *made;
+    size_t count;
+    struct bill_inputs inputs;
+};
+
 struct crew {
-    const struct closing *closing;
+    struct closing *closing;
     const char *conninfo;
     char snapshot[DB_SNAPSHOT_ID];
+    size_t group; /* units made in one go */
+    bool write;
     atomic_size_t next; /* unit */
     atomic_bool failed;
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    struct batch *done;
+    size_t at_work; /* workers */
 };
 
 struct worker {
     struct crew *crew;
     struct db *db;
     struct arena *arena; /* of what it makes */
-    struct bill_made *made;
-    size_t count, capacity;
-    struct bill_inputs inputs;
     struct error *error;
     pthread_t thread;
 };
@@ -136,7 +148,7 @@ static size_t next_group(struct crew *crew, const struct bill_unit **ret_units)
     const struct closing *closing = crew->closing;
     size_t from = atomic_load(&crew->next), count;
     do {
-        for (count = 0; from + count < closing->unit_count && count < GROUP_UNITS &&
+        for (count = 0; from + count < closing->unit_count && count < crew->group &&
                         !month_compare(closing->units[from + count].first, closing->units[from].first);)
             count++;
     } while (count && !atomic_compare_exchange_weak(&crew->next, &from, from + count));
@@ -144,19 +156,15 @@ static size_t next_group(struct crew *crew, const struct bill_unit **ret_units)
     return count;
 }
 
-static void keep_made(struct worker *worker, const struct bill_made *made, size_t count)
+static struct error *take_batch(struct closing *closing, const struct batch *batch, bool write);
+
+static void hand_over(struct crew *crew, struct batch *batch)
 {
-    if (worker->count + count > worker->capacity) {
-        size_t capacity = 2 * (worker->count + count);
-        struct bill_made *more = arena_array(worker->arena, capacity, sizeof *more);
-        if (worker->count)
-            memcpy(more, worker->made, worker->count * sizeof *more);
-        worker->made = more;
-        worker->capacity = capacity;
-    }
-    if (count)
-        memcpy(worker->made + worker->count, made, count * sizeof *made);
-    worker->count += count;
+    (void)pthread_mutex_lock(&crew->lock);
+    batch->next = crew->done;
+    crew->done = batch;
+    (void)pthread_cond_signal(&crew->changed);
+    (void)pthread_mutex_unlock(&crew->lock);
 }
 
 static struct error *work_body(struct db *db, void *context)
@@ -165,11 +173,13 @@ static struct error *work_body(struct db *db, void *context)
     struct crew *crew = worker->crew;
     const struct bill_unit *units;
     for (size_t count; !atomic_load(&crew->failed) && (count = next_group(crew, &units));) {
-        struct bill_made *made = NULL;
-        size_t made_count;
-        TRY(bill_make(db, &crew->closing->plan, units, count, worker->arena, &made, &made_count,
-                      &worker->inputs));
-        keep_made(worker, made, made_count);
+        struct batch *batch = arena_alloc(worker->arena, sizeof *batch);
+        TRY(bill_make(db, &crew->closing->plan, units, count, worker->arena, &batch->made, &batch->count,
+                      &batch->inputs));
+        if (db == crew->closing->db)
+            TRY(take_batch(crew->closing, batch, crew->write)); /* there is one thread alone */
+        else
+            hand_over(crew, batch);
     }
     return NULL;
 }
@@ -177,30 +187,60 @@ static struct error *work_body(struct db *db, void *context)
 static void *worker_main(void *context)
 {
     struct worker *worker = context;
-    worker->error = db_connect(worker->crew->conninfo, &worker->db);
+    struct crew *crew = worker->crew;
+    worker->error = db_connect(crew->conninfo, &worker->db);
     if (!worker->error)
-        worker->error =
-            db_transaction_at(worker->db, &db_scope_system, worker->crew->snapshot, work_body, worker);
+        worker->error = db_transaction_at(worker->db, &db_scope_system, crew->snapshot, work_body, worker);
     if (worker->error)
-        atomic_store(&worker->crew->failed, true);
+        atomic_store(&crew->failed, true);
     db_close(worker->db);
     worker->db = NULL;
+    (void)pthread_mutex_lock(&crew->lock);
+    crew->at_work--;
+    (void)pthread_cond_signal(&crew->changed);
+    (void)pthread_mutex_unlock(&crew->lock);
     return NULL;
 }
 
+/* Takes what the workers hand over until all have ended. */
+static struct error *take_all(struct crew *crew)
+{
+    struct error *error = NULL;
+    (void)pthread_mutex_lock(&crew->lock);
+    while (crew->at_work || crew->done) {
+        struct batch *batches = crew->done;
+        crew->done = NULL;
+        if (!batches) {
+            (void)pthread_cond_wait(&crew->changed, &crew->lock);
+            continue;
+        }
+        (void)pthread_mutex_unlock(&crew->lock);
+        for (; batches && !error && !atomic_load(&crew->failed); batches = batches->next)
+            error = take_batch(crew->closing, batches, crew->write);
+        if (error)
+            atomic_store(&crew->failed, true);
+        (void)pthread_mutex_lock(&crew->lock);
+    }
+    (void)pthread_mutex_unlock(&crew->lock);
+    return error;
+}
+
 /* Starts what it can and waits for all; with none, the caller's connection does the work. */
-static struct error *work_together(struct closing *closing, struct crew *crew, struct worker *workers,
-                                   size_t count)
+static struct error *work_together(struct crew *crew, struct worker *workers, size_t count)
 {
     size_t started = 0;
-    struct error *error = NULL;
     if (count > 1)
-        TRY(db_snapshot_export(closing->db, crew->snapshot));
+        TRY(db_snapshot_export(crew->closing->db, crew->snapshot));
+    crew->at_work = count > 1 ? count : 0;
     while (count > 1 && started < count &&
            !pthread_create(&workers[started].thread, NULL, worker_main, &workers[started]))
         started++;
     if (!started)
-        error = work_body(closing->db, &workers[0]);
+        return work_body(crew->closing->db, &workers[0]);
+    (void)pthread_mutex_lock(&crew->lock);
+    crew->at_work -= count - started; /* those that could not be started */
+    (void)pthread_mutex_unlock(&crew->lock);
+    struct error *error = take_all(crew);
     for (size_t i = 0; i < started; i++) {
         (void)pthread_join(workers[i].thread, NULL);
         if (error)
@@ -214,29 +254,38 @@ static struct error *work_together(struct closing *closing, struct crew *crew, s
 /* -------------------------------------------------------------------------------------------------------
  * writing it down */
 
-static struct error *count_bills(struct closing *closing, const struct worker *worker)
+static void add_seal(struct closing *closing, const struct bill *bill)
+{
+    if (closing->seal_count == closing->seal_capacity) {
+        size_t capacity = closing->seal_capacity ? closing->seal_capacity * 2 : 256;
+        const char **seals = arena_array(closing->arena, capacity, sizeof *seals);
+        if (closing->seal_count)
+            memcpy(seals, closing->seals, closing->seal_count * sizeof *seals);
+        closing->seals = seals;
+        closing->seal_capacity = capacity;
+    }
+    closing->seals[closing->seal_count++] =
+        arena_printf(closing->arena, "%s %s\n", bill->number, bill->digest);
+}
+
+/* Counts a batch and, when the month closes, writes it. */
+static struct error *take_batch(struct closing *closing, const struct batch *batch, bool write)
 {
     struct bill_month *total = &closing->total;
-    for (size_t i = 0; i < worker->count; i++) {
-        const struct bill *bill = &worker->made[i].bill;
-        closing->seals[closing->seal_count++] =
-            arena_printf(closing->arena, "%s %s\n", bill->number, bill->digest);
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct bill *bill = &batch->made[i].bill;
+        add_seal(closing, bill);
         total->lines += bill->line_count;
         TRY(money_add(total->total_fen, bill->total_fen, &total->total_fen));
     }
-    total->bills += (int64_t)worker->count;
-    closing->run.intervals += worker->inputs.intervals;
-    if (__builtin_add_overflow(closing->run.usage, worker->inputs.usage, &closing->run.usage))
+    total->bills += (int64_t)batch->count;
+    closing->run.intervals += batch->inputs.intervals;
+    if (__builtin_add_overflow(closing->run.usage, batch->inputs.usage, &closing->run.usage))
         return error_new(ERR_TOO_LARGE, "usage beyond 128 bits");
-    return NULL;
-}
-
-static struct error *write_bills(struct closing *closing, const struct worker *worker)
-{
-    for (size_t i = 0; i < worker->count; i += WRITE_BILLS) {
-        size_t count = worker->count - i < WRITE_BILLS ? worker->count - i : WRITE_BILLS;
-        TRY_DOING(bill_add_all(closing->db, worker->made + i, count), "could not write the bills from %s on",
-                  worker->made[i].bill.number);
+    for (size_t i = 0; i < batch->count && write; i += WRITE_BILLS) {
+        size_t count = batch->count - i < WRITE_BILLS ? batch->count - i : WRITE_BILLS;
+        TRY_DOING(bill_add_all(closing->db, batch->made + i, count), "could not write the bills from %s on",
+                  batch->made[i].bill.number);
     }
     return NULL;
 }
@@ -297,22 +346,21 @@ static struct error *seal(struct closing *closing)
 /* Makes all bills; writes them when the month closes. */
 static struct error *make_all(struct closing *closing, bool close)
 {
-    size_t count = closing->services ? closing->services->rate_workers : 1, bills = 0;
-    struct crew crew = {.closing = closing, .conninfo = db_conninfo(closing->db)};
-    if (count > closing->unit_count / GROUP_UNITS)
-        count = closing->unit_count / GROUP_UNITS;
+    size_t count = closing->services ? closing->services->rate_workers : 1;
+    struct crew crew = {.closing = closing,
+                        .conninfo = db_conninfo(closing->db),
+                        .write = close,
+                        .lock = PTHREAD_MUTEX_INITIALIZER,
+                        .changed = PTHREAD_COND_INITIALIZER};
+    if (count > closing->unit_count / GROUP_LEAST)
+        count = closing->unit_count / GROUP_LEAST;
     count = count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count;
+    crew.group = closing->unit_count / (4 * count); /* so that nobody waits long for the last one */
+    crew.group = crew.group < GROUP_LEAST ? GROUP_LEAST : crew.group > GROUP_MOST ? GROUP_MOST : crew.group;
     struct worker *workers = arena_array(closing->arena, count, sizeof *workers);
     for (size_t i = 0; i < count; i++)
         workers[i] = (struct worker){.crew = &crew, .arena = arena_new()};
-    struct error *error = work_together(closing, &crew, workers, count);
-    for (size_t i = 0; i < count; i++)
-        bills += workers[i].count;
-    closing->seals = arena_array(closing->arena, bills, sizeof *closing->seals);
-    for (size_t i = 0; i < count && !error; i++)
-        error = count_bills(closing, &workers[i]);
-    for (size_t i = 0; i < count && !error && close; i++)
-        error = write_bills(closing, &workers[i]);
+    struct error *error = work_together(&crew, workers, count);
     for (size_t i = 0; i < count; i++)
         arena_free(workers[i].arena);
     TRY(error);

@@ -45,9 +45,8 @@ static const struct db_statement get_month_lines = {
     "bill_month_lines", "SELECT " LINE_COLUMNS " FROM bill_line l WHERE l.month = $1"};
 static const struct db_statement get_entries = {
     "bill_entries", "SELECT " LINE_COLUMNS ", b.number FROM bill_line l JOIN bill b ON b.unit_id = l.unit_id"
-                    " AND b.month = l.month AND b.id = l.bill_id WHERE l.unit_id = $1 AND l.charge_month >= "
-                    "$2 ORDER BY b.month, "
-                    "b.number, l.line_no"};
+                    " AND b.month = l.month AND b.id = l.bill_id WHERE l.unit_id = $1 AND l.month >= $2"
+                    " AND l.charge_month >= $2 ORDER BY b.month, b.number, l.line_no"};
 
 struct error *bill_month_get(struct db *db, struct arena *arena, struct month month,
                              struct bill_month *ret_month)

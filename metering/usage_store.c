@@ -196,8 +196,10 @@ static const struct db_statement all_intervals = {
     "usage_of_all", "SELECT " COLUMNS " FROM usage_interval WHERE end_at > $1 AND start_at < $2" ORDER};
 
 static const struct db_statement units_intervals = {
-    "usage_of_units", "SELECT " COLUMNS " FROM usage_interval WHERE unit_id = ANY ($1) AND end_at > $2"
-                      " AND start_at < $3"};
+    "usage_of_units",
+    "SELECT unit_id, system_id, cloud_id, provider_id, resource_id, item, micro, start_at,"
+    " nullif(end_at, 'infinity'), tariff, industry, zone_id, architecture FROM usage_interval"
+    " WHERE unit_id = ANY ($1) AND end_at > $2 AND start_at < $3"};
 
 static struct rate_interval read_interval(struct arena *arena, const struct db_rows *rows, size_t row)
 {
@@ -279,10 +281,10 @@ struct error *usage_of_units(struct db *db, struct arena *arena, const char *con
             .micro = db_get_int(rows, i, 6),
             .from = db_get_moment(rows, i, 7),
             .to = db_is_null(rows, i, 8) ? MOMENT_MAX : db_get_moment(rows, i, 8),
-            .tariff = tariff_find(db_get_text(rows, i, 10)),
-            .industry = db_get_text(rows, i, 11),
-            .zone = db_get_text(rows, i, 12),
-            .architecture = db_get_text(rows, i, 13),
+            .tariff = tariff_find(db_get_text(rows, i, 9)),
+            .industry = db_get_text(rows, i, 10),
+            .zone = db_get_text(rows, i, 11),
+            .architecture = db_get_text(rows, i, 12),
         };
         memcpy(list[i].item, db_get_text(rows, i, 5), ITEM_CODE); /* four digits by the table's check */
     }
