@@ -79,6 +79,9 @@ struct error *cli_end(struct cli *cli) ERROR_MUST_USE;
 /* Calls; an answer that is not 2xx is an error. `body` is consumed. */
 struct error *cli_call(struct cli *cli, const char *method, const char *path, json_t *body,
                        struct client_answer *ret_answer) ERROR_MUST_USE;
+/* The same with If-Match; `etag` with its quotes. */
+struct error *cli_call_if(struct cli *cli, const char *method, const char *path, json_t *body,
+                          const char *etag, struct client_answer *ret_answer) ERROR_MUST_USE;
 /* A GET whose answer is written to `out` as it comes, whatever its size. On an error a part may have been
  * written. */
 struct error *cli_download(struct cli *cli, const char *path, FILE *out) ERROR_MUST_USE;

@@ -251,17 +251,28 @@ static struct error *cancel_operation(struct cli *cli, const struct cli_command 
     return NULL;
 }
 
-static struct error *resolve_drift(struct cli *cli, const struct cli_command *command)
+/* The word is about the case as it is shown: --version, or as it is now. */
+static struct error *decide_drift(struct cli *cli, const struct cli_command *command)
 {
     const char *id;
+    int64_t version;
+    bool given;
     struct client_answer answer;
     json_t *body = json_hold(cli->arena, json_object());
-    json_put_text(body, "action", command->verb);
     json_put_text(body, "reason", cli_flag(cli, "reason"));
+    TRY(cli_number(cli, "version", &given, &version));
     TRY(cli_argument(cli, "DRIFT", &id));
     TRY(cli_end(cli));
-    TRY(cli_call(cli, "POST", arena_printf(cli->arena, "/v1/drift/%s:resolve", client_escape(cli->arena, id)),
-                 json_incref(body), &answer));
+    const char *path = arena_printf(cli->arena, "/v1/drift/%s", client_escape(cli->arena, id)), *etag;
+    if (given) {
+        etag = arena_printf(cli->arena, "\"v%" PRId64 "\"", version);
+    } else {
+        TRY(cli_call(cli, "GET", path, NULL, &answer));
+        etag = arena_strdup(cli->arena, answer.etag);
+        client_answer_done(&answer);
+    }
+    TRY(cli_call_if(cli, "POST", arena_printf(cli->arena, "%s:%s", path, command->verb), json_incref(body),
+                    etag, &answer));
     cli_print(cli, answer.body);
     client_answer_done(&answer);
     return NULL;
@@ -339,10 +350,10 @@ const struct cli_command operate_commands[] = {
      "/v1/operations", NULL, NULL, NULL},
     {"operation retry", "OPERATION", "do a failed operation again", verb, "/v1/operations", NULL, NULL,
      "retry"},
-    {"drift adopt", "DRIFT --reason TEXT", "take over what the provider shows", resolve_drift, NULL, NULL,
-     NULL, "adopt"},
-    {"drift dismiss", "DRIFT --reason TEXT", "know of a difference and leave it", resolve_drift, NULL, NULL,
-     NULL, "dismiss"},
+    {"drift accept", "DRIFT --reason TEXT [--version N]", "make the correction that a case proposes",
+     decide_drift, NULL, NULL, NULL, "accept"},
+    {"drift refuse", "DRIFT --reason TEXT [--version N]", "leave a difference as it is, and say why",
+     decide_drift, NULL, NULL, NULL, "refuse"},
     {"api", "METHOD PATH [BODY|@FILE]", "any call of the API; prints JSON", api, NULL, NULL, NULL, NULL},
     {0},
 };

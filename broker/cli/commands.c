@@ -136,11 +136,15 @@ static const struct cli_column alert_columns[] = {
     {"KIND", "kind", false, 0},          {"SUBJECT", "subject", false, 0},
     {"RAISED", "raised_at", false, 0},   {"DUE", "due_at", false, 0},
     {"CLEARED", "cleared_at", false, 0}, {0}};
-static const struct cli_column drift_columns[] = {
-    {"DRIFT", "id", false, 0},           {"CLOUD", "cloud", false, 0},
-    {"KIND", "kind", false, 0},          {"SUBJECT", "subject", false, 0},
-    {"EXPECTED", "expected", false, 28}, {"SEEN", "seen", false, 28},
-    {"SINCE", "first_seen", false, 0},   {0}};
+static const struct cli_column drift_columns[] = {{"DRIFT", "id", false, 0},
+                                                  {"CLOUD", "cloud", false, 0},
+                                                  {"KIND", "kind", false, 0},
+                                                  {"SUBJECT", "subject", false, 0},
+                                                  {"EXPECTED", "expected", false, 28},
+                                                  {"SEEN", "seen", false, 28},
+                                                  {"YUAN/MONTH", "stake.difference_yuan", true, 0},
+                                                  {"SINCE", "since", false, 0},
+                                                  {0}};
 static const struct cli_column principal_columns[] = {{"PRINCIPAL", "id", false, 0},
                                                       {"ROLE", "role", false, 0},
                                                       {"UNIT", "unit", false, 0},
@@ -252,8 +256,9 @@ const struct cli_command list_commands[] = {
          "what clouds have and what is allocated (--cloud)"),
     LIST("alert list", "/v1/alerts", alert_columns, "cloud,state",
          "what is running out (--cloud, --state open|cleared)"),
-    LIST("drift list", "/v1/drift", drift_columns, "cloud,kind,state",
-         "where providers and broker differ (--cloud, --kind, --state)"),
+    LIST("drift list", "/v1/drift", drift_columns, "cloud,kind,state,unit",
+         "where providers, broker and bills differ (--cloud, --kind, --state, --unit)"),
+    SHOW("drift show", "/v1/drift/{}", "one case with its sides, correction and history"),
     LIST("principal list", "/v1/principals", principal_columns, "unit", "who may call (--unit)"),
     SHOW("principal show", "/v1/principals/{}", "one principal"),
     LIST("token list", "/v1/tokens", token_columns, "principal", "tokens that were issued (--principal)"),

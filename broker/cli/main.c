@@ -181,7 +181,13 @@ static struct error *call(struct cli *cli, const struct client_request *request,
 struct error *cli_call(struct cli *cli, const char *method, const char *path, json_t *body,
                        struct client_answer *ret_answer)
 {
-    const struct client_request request = {.method = method, .path = path, .body = body};
+    return cli_call_if(cli, method, path, body, NULL, ret_answer);
+}
+
+struct error *cli_call_if(struct cli *cli, const char *method, const char *path, json_t *body,
+                          const char *etag, struct client_answer *ret_answer)
+{
+    const struct client_request request = {.method = method, .path = path, .body = body, .if_match = etag};
     struct error *error = call(cli, &request, ret_answer);
     json_decref(body);
     return error;

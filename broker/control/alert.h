@@ -8,6 +8,7 @@
 
 #define ALERT_CAPACITY "capacity"   /* subject: "endpoint/metric", or "metric" of the cloud as a whole */
 #define ALERT_INVENTORY "inventory" /* subject: the endpoint that cannot be read */
+#define ALERT_DRIFT "drift"         /* subject: the case (drift.h) */
 
 struct alert {
     const char *cloud, *kind, *subject;

@@ -1,95 +1,98 @@
-/* /v1/drift: where providers and broker differ, and a person's word on it. */
+/* /v1/drift: where providers, broker and bills differ, and a platform administrator's word on it. */
 #include <string.h>
 
-#include "broker/control/operate.h"
+#include "broker/control/drift.h"
 #include "broker/control/routes.h"
 #include "broker/control/view.h"
 
+#define REASON_MAX 500
+
 static const struct db_statement select_list = {
     "drift_select_list",
-    "SELECT id::text, 1, body FROM drift_view WHERE ($1 = '' OR id > nullif($1, '')::uuid)"
+    "SELECT id::text, version, body FROM drift_view WHERE ($1 = '' OR id > nullif($1, '')::uuid)"
     " AND ($3::text IS NULL OR cloud_id = $3) AND ($4::text IS NULL OR kind = $4)"
-    " AND CASE coalesce($5, 'open') WHEN 'open' THEN resolved_at IS NULL AND NOT dismissed"
-    " WHEN 'dismissed' THEN resolved_at IS NULL AND dismissed ELSE resolved_at IS NOT NULL END ORDER BY id "
-    "LIMIT $2"};
+    " AND ($6::text IS NULL OR unit_id = $6) AND state = coalesce($5, 'open') ORDER BY id LIMIT $2"};
 static const struct db_statement select_one = {
-    "drift_select_one", "SELECT id::text, 1, body FROM drift_view WHERE id = $1::uuid"};
-static const struct db_statement load = {"drift_load",
-                                         "SELECT kind, unit_id, resource_id, seen ->> 'power' FROM drift"
-                                         " WHERE id = $1::uuid AND resolved_at IS NULL FOR UPDATE"};
-static const struct db_statement settle = {"drift_settle",
-                                           "UPDATE drift SET dismissed = $2, resolution = $3, resolved_at = "
-                                           "CASE WHEN $2 THEN NULL ELSE $4::timestamptz END"
-                                           " WHERE id = $1::uuid"};
+    "drift_select_one",
+    "SELECT id::text, version, body || jsonb_build_object('history', (SELECT coalesce(jsonb_agg("
+    "jsonb_build_object('at', rfc3339(h.at), 'event', h.event) || h.body ORDER BY h.number), '[]')"
+    " FROM drift_history h WHERE h.unit_id = coalesce(v.unit_id, '') AND h.drift_id = v.id))"
+    " FROM drift_view v WHERE id = $1::uuid"};
 
 static struct error *list(struct http_call *call, struct http_answer *answer)
 {
     const char *state = http_query(call, "state");
-    if (state && strcmp(state, "open") && strcmp(state, "dismissed") && strcmp(state, "resolved"))
-        return error_member("?state", "must be open, dismissed or resolved");
-    return view_list_by_id(
-        call, &select_list,
-        DB_VALUES(db_text(http_query(call, "cloud")), db_text(http_query(call, "kind")), db_text(state)),
-        answer);
+    if (state && strcmp(state, "open") && strcmp(state, "refused") && strcmp(state, "resolved"))
+        return error_member("?state", "must be open, refused or resolved");
+    return view_list_by_id(call, &select_list,
+                           DB_VALUES(db_text(http_query(call, "cloud")), db_text(http_query(call, "kind")),
+                                     db_text(state), db_text(http_query(call, "unit"))),
+                           answer);
 }
 
-static const char *const actions[] = {"dismiss", "adopt", NULL};
-struct resolving {
-    const char *action, *reason;
+static struct error *get(struct http_call *call, struct http_answer *answer)
+{
+    TRY(view_id(call, "drift"));
+    return view_one(call, &select_one, DB_VALUES(db_text(http_param(call, "drift"))), "such drift", answer);
+}
+
+struct word {
+    const char *reason;
 };
 static const struct json_member members[] = {
-    {JSON_MEMBER(struct resolving, action), .want = JSON_WANT_CHOICE, .flags = JSON_REQUIRED,
-     .choices = actions},
-    {JSON_MEMBER(struct resolving, reason), .want = JSON_WANT_TEXT, .flags = JSON_REQUIRED, .min = 1,
-     .max = 500},
+    {JSON_MEMBER(struct word, reason), .want = JSON_WANT_TEXT, .flags = JSON_REQUIRED, .min = 1,
+     .max = REASON_MAX},
 };
-static const struct json_spec spec = JSON_SPEC(struct resolving, members);
+static const struct json_spec spec = JSON_SPEC(struct word, members);
 
-/* What the provider shows becomes what the broker holds: a power state is taken over with its usage; what is
- * missing is deleted by an ordinary operation, which ends its usage. */
-static struct error *adopt(struct http_call *call, const struct db_rows *drift)
+/* Who comes second hears what the first has said; who looked at another difference, that it is another. One
+ * that was refused may be accepted after all, by whoever has read the refusal. */
+static struct error *check_open(struct http_call *call, const struct drift_row *row)
 {
-    const char *kind = db_get_text(drift, 0, 0), *operation;
-    struct resource resource;
-    if (strcmp(kind, "power") && strcmp(kind, "missing"))
-        return error_member("/action", "only drift of power and missing resources can be adopted");
-    TRY(resource_load(call->db, call->arena, db_get_text(drift, 0, 1), db_get_text(drift, 0, 2), NULL,
-                      &resource));
-    if (!strcmp(kind, "missing"))
-        return operate_begin(call->db, call->arena, &resource, VERB_DELETE, NULL,
-                             principal_id(call->principal), call->now, &operation);
-    if (resource.operation || resource.state != RESOURCE_ACTIVE)
-        return error_new(ERR_CONFLICT, "an operation is at work on %s \"%s\"", resource.kind, resource.name);
-    resource.power = db_get_text(drift, 0, 3);
-    TRY(resource_set_power(call->db, &resource, resource.power, call->now));
-    return resource_meter(call->db, &resource, call->now);
+    struct error *changed = http_if_match(call, view_etag(call->arena, row->version));
+    if (row->resolution) {
+        error_free(changed);
+        return error_new(ERR_CONFLICT, "it is resolved already: %s%s%s", row->resolution,
+                         row->decision ? ", " : "", row->decision ? row->decision : "");
+    }
+    if (changed && error_code(changed) == ERR_STALE && row->refused) {
+        error_free(changed);
+        return error_new(ERR_CONFLICT, "it was refused meanwhile: %s", row->decision);
+    }
+    return changed;
 }
 
-static struct error *resolve(struct http_call *call, struct http_answer *answer)
+static struct error *decide(struct http_call *call, bool accept, struct http_answer *answer)
 {
-    struct resolving resolving = {0};
-    DB_ROWS_AUTO struct db_rows *drift = NULL;
+    struct word word = {0};
+    struct drift_row row;
+    const char *by = principal_id(call->principal);
     TRY(view_id(call, "drift"));
-    TRY(http_read_body(call, &spec, &resolving));
-    const char *id = http_param(call, "drift");
-    TRY(db_query_one(call->db, &load, DB_VALUES(db_text(id)), "such open drift", &drift));
-    bool dismiss = !strcmp(resolving.action, "dismiss");
-    if (!dismiss)
-        TRY(adopt(call, drift));
-    TRY(db_run(call->db, &settle,
-               DB_VALUES(db_text(id), db_bool(dismiss),
-                         db_text(arena_printf(call->arena, "%s by %s: %s", resolving.action,
-                                              principal_id(call->principal), resolving.reason)),
-                         db_moment(call->now)),
-               NULL));
-    answer->audit_unit =
-        db_get_text(drift, 0, 1) ? arena_strdup(call->arena, db_get_text(drift, 0, 1)) : NULL;
-    answer->audit_subject = id;
-    return view_made(call, &select_one, DB_VALUES(db_text(id)), "such drift", 200, NULL, answer);
+    TRY(http_read_body(call, &spec, &word));
+    TRY(drift_load(call->db, call->arena, http_param(call, "drift"), &row));
+    TRY(check_open(call, &row));
+    if (accept)
+        TRY(drift_apply(call->db, call->arena, &row, by, call->now));
+    TRY(drift_decided(call->db, &row, accept, by, word.reason, call->now));
+    answer->audit_unit = row.unit;
+    answer->audit_subject = row.id;
+    return view_made(call, &select_one, DB_VALUES(db_text(row.id)), "such drift", 200, NULL, answer);
+}
+
+static struct error *accept(struct http_call *call, struct http_answer *answer)
+{
+    return decide(call, true, answer);
+}
+
+static struct error *refuse(struct http_call *call, struct http_answer *answer)
+{
+    return decide(call, false, answer);
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/v1/drift", list, "drift:read", 0, "cloud,kind,state,page_size,page_token"},
-    {"POST", "/v1/drift/{drift}:resolve", resolve, "drift:resolve", 0, NULL},
+    {"GET", "/v1/drift", list, "drift:read", 0, "cloud,kind,state,unit,page_size,page_token"},
+    {"GET", "/v1/drift/{drift}", get, "drift:read", 0, NULL},
+    {"POST", "/v1/drift/{drift}:accept", accept, "drift:resolve", HTTP_CONDITIONAL, NULL},
+    {"POST", "/v1/drift/{drift}:refuse", refuse, "drift:resolve", HTTP_CONDITIONAL, NULL},
 };
 const struct http_table drift_routes = HTTP_TABLE(routes);

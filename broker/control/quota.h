@@ -48,6 +48,10 @@ struct error *quota_take(struct db *db, const char *unit, const char *cloud,
 struct error *capacity_take(struct db *db, const char *cloud, const char *endpoint,
                             const struct demand *demand) ERROR_MUST_USE;
 
+/* Counts what is there already in both, whatever the limits: they stop growth that is asked for. */
+struct error *quota_count(struct db *db, const char *unit, const char *cloud, const char *endpoint,
+                          const struct demand *demand) ERROR_MUST_USE;
+
 /* A limit of one metric; -1: none. */
 struct error *quota_limit(struct db *db, const char *unit, const char *cloud, enum metric metric,
                           int64_t most) ERROR_MUST_USE;

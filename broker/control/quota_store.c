@@ -116,6 +116,24 @@ struct error *capacity_take(struct db *db, const char *cloud, const char *endpoi
     return NULL;
 }
 
+struct error *quota_count(struct db *db, const char *unit, const char *cloud, const char *endpoint,
+                          const struct demand *demand)
+{
+    for (int i = 0; i < METRIC_COUNT; i++)
+        if (demand->amount[i])
+            TRY(db_run(
+                db, &take_quota,
+                DB_VALUES(db_text(unit), db_text(cloud), db_text(metric_name(i)), db_int(demand->amount[i])),
+                NULL));
+    for (int i = 0; i < METRIC_BANDWIDTH_MBPS; i++)
+        if (demand->amount[i])
+            TRY(db_run(db, &take_capacity,
+                       DB_VALUES(db_text(cloud), db_text(endpoint), db_text(metric_name(i)),
+                                 db_int(demand->amount[i])),
+                       NULL));
+    return NULL;
+}
+
 static const struct db_statement set_quota = {
     "quota_limit", "INSERT INTO quota (unit_id, cloud_id, metric, most) VALUES ($1, $2, $3, $4)"
                    " ON CONFLICT (unit_id, cloud_id, metric) DO UPDATE SET most = $4"};

@@ -57,6 +57,14 @@ static void mind_skew(const struct resource *resource, moment now, moment at)
         log_warning("usage.skew", LOG_TEXT("resource", resource->id), LOG_INT("behind_us", at - now));
 }
 
+struct error *resource_quantities(const struct resource *resource, const struct agreement *agreement,
+                                  struct item_quantity *ret_list, size_t *ret_count)
+{
+    TRY(kind_usage(kind_find(resource->kind), resource->spec, agreement, !strcmp(resource->power, "off"),
+                   ret_list, ret_count));
+    return resource->expansion_base ? expansion_split(resource, agreement, ret_list, ret_count) : NULL;
+}
+
 /* As it is from `now` on; `resource` says whether a part of it is free. */
 static struct error *meter(struct db *db, const struct resource *resource, moment now)
 {
@@ -83,9 +91,7 @@ static struct error *meter(struct db *db, const struct resource *resource, momen
     const struct kind *kind = kind_find(resource->kind);
     if (resource->state == RESOURCE_DELETING && kind_external(kind) && agreement.release == RELEASE_REQUESTED)
         return usage_end(db, resource->unit, resource->id, at);
-    TRY(kind_usage(kind, resource->spec, &agreement, !strcmp(resource->power, "off"), items, &count));
-    if (resource->expansion_base)
-        TRY(expansion_split(resource, &agreement, items, &count));
+    TRY(resource_quantities(resource, &agreement, items, &count));
     return usage_set(db, &subject, items, count, at);
 }
 

@@ -6,6 +6,7 @@
 
 #include "broker/base/moment.h"
 #include "broker/db/db.h"
+#include "catalog/kind.h"
 #include "drivers/driver.h"
 
 /* requested → creating → active → deleting → deleted; requested, creating → failed; deleting → active when
@@ -91,6 +92,11 @@ struct error *resource_set_address(struct db *db, const struct resource *resourc
  * broker's clock is behind the resource's latest change, which another broker's or an earlier clock told, the
  * change counts from there on. The caller holds the row. */
 struct error *resource_meter(struct db *db, const struct resource *resource, moment now) ERROR_MUST_USE;
+
+/* What an active one uses, by its spec, power and what of it is a free expansion; quantity 0 counts as
+ * absent. `ret_list` has room for EXPANSION_ITEMS_MAX (expansion.h). Pure. */
+struct error *resource_quantities(const struct resource *resource, const struct agreement *agreement,
+                                  struct item_quantity *ret_list, size_t *ret_count) ERROR_MUST_USE;
 
 const char *resource_power_name(enum driver_power power);
 

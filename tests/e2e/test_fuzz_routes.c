@@ -95,7 +95,8 @@ static const struct {
     {"POST", "/v1/volumes/{id}:resize", "{\"size_gb\":20}"},
     {"POST", "/v1/volumes/{id}:attach", "{\"instance\":\"%I\"}"},
     {"POST", "/v1/bandwidths/{id}:resize", "{\"mbps\":20}"},
-    {"POST", "/v1/drift/{drift}:resolve", "{\"action\":\"accept\",\"reason\":\"r\"}"},
+    {"POST", "/v1/drift/{drift}:accept", "{\"reason\":\"r\"}"},
+    {"POST", "/v1/drift/{drift}:refuse", "{\"reason\":\"r\"}"},
     {"POST", "/v1/principals",
      "{\"id\":\"w-1\",\"name\":\"n\",\"role\":\"unit-operator\",\"unit\":\"110105\",\"systems\":["
      "\"110105001\"],"

@@ -20,6 +20,7 @@
 #include "tests/support/h2.h"
 
 #define WAIT_SECONDS 120
+#define STRANGER "0193b2f0-7c1e-7d3a-9f2b-5a1c0e4d8b61"
 
 static json_t *list_of(json_t *first, json_t *second)
 {
@@ -277,13 +278,23 @@ static char *the_drift(struct world *w, const char *state, const char *kind)
     return xstrdup(json_string_value(json_object_get(json_array_get(all, 0), "id")));
 }
 
-static void resolve(struct world *w, const char *drift, const char *action)
+/* "accept" or "refuse", of the case as it is now. */
+static void decide(struct world *w, const char *drift, const char *word)
 {
-    char *path = xasprintf("/v1/drift/%s:resolve", drift);
-    API_AUTO struct api_reply reply = api_send(w->client, w->admin, "POST", path,
-                                               json_pack("{s:s, s:s}", "action", action, "reason", "looked"));
+    char *path = xasprintf("/v1/drift/%s", drift), *verb_path = xasprintf("%s:%s", path, word);
+    API_AUTO struct api_reply seen = api_get(w->client, w->admin, path);
+    api_expect(&seen, 200);
+    char *etag = xasprintf("\"v%lld\"", (long long)json_integer_value(json_object_get(seen.json, "version")));
+    API_AUTO struct api_reply reply =
+        api_call(w->client, &(struct api_request){.method = "POST",
+                                                  .path = verb_path,
+                                                  .token = w->admin,
+                                                  .if_match = etag,
+                                                  .body = "{\"reason\":\"looked\"}"});
     api_expect(&reply, 200);
+    free(etag);
     free(path);
+    free(verb_path);
 }
 
 static void tell_hmc(struct world *w, const char *control, const char *more)
@@ -295,7 +306,7 @@ static void tell_hmc(struct world *w, const char *control, const char *more)
     free(text);
 }
 
-static void drift_is_adopted(void **state)
+static void drift_is_accepted(void **state)
 {
     struct world *w = *state;
     order(w, "education", list_of(world_instance("education", "drifting", 1, 1), NULL));
@@ -303,13 +314,13 @@ static void drift_is_adopted(void **state)
     tell_hmc(w, "/__set", ", \"state\": \"not activated\"");
     char *power = the_drift(w, "open", "power");
     expect(w, id, "power", "on"); /* nothing is taken over silently */
-    resolve(w, power, "adopt");
+    decide(w, power, "accept");
     expect(w, id, "power", "off");
     check_providers(w);
     tell_hmc(w, "/__forget", "");
     char *missing = the_drift(w, "open", "missing");
     expect(w, id, "state", "active");
-    resolve(w, missing, "adopt");
+    decide(w, missing, "accept");
     check_settled(w, WAIT_SECONDS);
     expect(w, id, "state", "deleted");
     assert_int_equal(world_number(w, "SELECT count(*) FROM usage_interval WHERE end_at = 'infinity'"), 0);
@@ -321,7 +332,9 @@ static void drift_is_adopted(void **state)
 }
 
 /* Through a session of the test's own: what somebody does in the vCenter by hand. */
-static void by_hand(struct world *w, const char *id, bool start)
+enum deed { STOP, START, ENLARGE, DESTROY };
+
+static void by_hand(struct world *w, const char *id, enum deed deed)
 {
     ARENA_AUTO struct arena *arena = arena_new();
     struct driver_endpoint endpoint = vcsim_endpoint(w->vcsim);
@@ -329,32 +342,154 @@ static void by_hand(struct world *w, const char *id, bool start)
     struct driver_key key = {.id = id};
     struct driver_session *session;
     assert_null(vmware_driver.open(&endpoint, &call, &session));
-    assert_null(start ? vmware_driver.instance_start(session, &call, &key)
-                      : vmware_driver.instance_stop(session, &call, &key, 0));
+    struct error *error = NULL;
+    switch (deed) {
+    case START:
+        error = vmware_driver.instance_start(session, &call, &key);
+        break;
+    case STOP:
+        error = vmware_driver.instance_stop(session, &call, &key, 0);
+        break;
+    case ENLARGE:
+        error = vmware_driver.instance_resize(session, &call, &key, 4, 4096);
+        break;
+    case DESTROY:
+        error = vmware_driver.instance_delete(session, &call, &key);
+        break;
+    }
+    if (error)
+        fail_msg("%s", error_message(error));
     vmware_driver.close(session);
 }
 
-static void drift_is_dismissed_and_ends_by_itself(void **state)
+static char *billed(struct world *w, const char *id)
+{
+    char *sql = xasprintf("SELECT coalesce(string_agg(item || '=' || micro, ' ' ORDER BY item), '') FROM "
+                          "usage_interval WHERE end_at = 'infinity' AND resource_id = '%s'",
+                          id);
+    char *text = world_value(w, sql);
+    free(sql);
+    return text;
+}
+
+static void expect_billed(struct world *w, const char *id, const char *wanted)
+{
+    char *text = billed(w, id);
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+/* Enlarged in the vCenter, then destroyed there: nothing changes by itself, and a word makes the bill right
+ * from the very inventory that saw it. */
+static void what_is_done_by_hand_is_a_case(void **state)
+{
+    struct world *w = *state;
+    order(w, "health", list_of(world_instance("health", "grown", 1, 2), NULL));
+    char *id = world_id(w, "instance", "grown"), *before = billed(w, id);
+    by_hand(w, id, STOP);
+    by_hand(w, id, ENLARGE);
+    by_hand(w, id, START);
+    char *size = the_drift(w, "open", "size");
+    expect_billed(w, id, before);
+    char *sql = xasprintf(
+        "SELECT (reported ->> 'vcpu') || ' ' || (expected ->> 'vcpu') FROM drift WHERE id = '%s'", size);
+    char *sides = world_value(w, sql);
+    assert_string_equal(sides, "4 1");
+    decide(w, size, "accept");
+    char *after = billed(w, id);
+    assert_non_null(strstr(after, "1001=4000000 1002=4000000"));
+    assert_int_equal(
+        world_number(w, "SELECT count(*) FROM usage_interval u, drift d WHERE u.start_at = d.correct_at"
+                        " AND u.resource_id = d.resource_id::text AND d.kind = 'size'"),
+        2);
+    check_counters(w);
+    check_providers(w);
+    by_hand(w, id, DESTROY);
+    char *missing = the_drift(w, "open", "missing");
+    expect_billed(w, id, after);
+    decide(w, missing, "accept");
+    check_settled(w, WAIT_SECONDS);
+    expect(w, id, "state", "deleted");
+    expect_billed(w, id, "");
+    check_counters(w);
+    check_providers(w);
+    free(id);
+    free(before);
+    free(after);
+    free(size);
+    free(sql);
+    free(sides);
+    free(missing);
+}
+
+/* A machine with the broker's stamp that it never made: told, billed to nobody, settled at the provider. */
+static void what_is_made_by_hand_is_a_case(void **state)
+{
+    struct world *w = *state;
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct driver_endpoint endpoint = vcsim_endpoint(w->vcsim);
+    struct driver_call call = {.arena = arena, .deadline_us = moment_monotonic() + MOMENT_MINUTE};
+    struct driver_session *session;
+    struct driver_instance made;
+    order(w, "health", list_of(world_instance("health", "model", 1, 1), NULL));
+    char *id = world_id(w, "instance", "model");
+    char *image = world_value(w, "SELECT spec ->> 'image' FROM resource WHERE name = 'model'");
+    char *network = world_value(w, "SELECT network FROM zone WHERE endpoint_id = 'health-1' LIMIT 1");
+    assert_null(vmware_driver.open(&endpoint, &call, &session));
+    struct error *error = vmware_driver.instance_create(session, &call,
+                                                        &(struct driver_instance_spec){.id = STRANGER,
+                                                                                       .name = "stranger",
+                                                                                       .architecture = "x86",
+                                                                                       .vcpu = 2,
+                                                                                       .memory_mb = 3072,
+                                                                                       .image = image,
+                                                                                       .system_disk_gb = 40,
+                                                                                       .network = network},
+                                                        &made);
+    if (error)
+        fail_msg("%s", error_message(error));
+    vmware_driver.close(session);
+    char *orphan = the_drift(w, "open", "orphan"), *path = xasprintf("/v1/drift/%s", orphan);
+    API_AUTO struct api_reply told = api_get(w->client, w->regulator, path);
+    api_expect(&told, 200);
+    assert_string_equal(api_text(&told, "subject"), STRANGER);
+    assert_null(json_object_get(told.json, "correction"));
+    assert_int_equal(open_alerts(w, orphan, NULL), 1);
+    by_hand(w, STRANGER, DESTROY);
+    world_sync(w);
+    API_AUTO struct api_reply ended = api_get(w->client, w->regulator, path);
+    assert_string_equal(api_text(&ended, "resolution"), "seen equal again");
+    assert_int_equal(open_alerts(w, orphan, NULL), 0);
+    delete_it(w, "instances", id);
+    check_providers(w);
+    free(id);
+    free(image);
+    free(network);
+    free(orphan);
+    free(path);
+}
+
+static void drift_is_refused_and_ends_by_itself(void **state)
 {
     struct world *w = *state;
     order(w, "health", list_of(world_instance("health", "known", 1, 1), NULL));
     char *id = world_id(w, "instance", "known");
-    by_hand(w, id, false);
+    by_hand(w, id, STOP);
     char *power = the_drift(w, "open", "power");
-    resolve(w, power, "dismiss");
-    char *dismissed = the_drift(w, "dismissed", "power");
-    assert_string_equal(dismissed, power);
+    decide(w, power, "refuse");
+    char *refused_one = the_drift(w, "refused", "power");
+    assert_string_equal(refused_one, power);
     API_AUTO struct api_reply open = api_get(w->client, w->admin, "/v1/drift");
     assert_int_equal(json_array_size(json_object_get(open.json, "drift")), 0);
     expect(w, id, "power", "on");
-    by_hand(w, id, true);
+    by_hand(w, id, START);
     world_sync(w);
-    API_AUTO struct api_reply left = api_get(w->client, w->admin, "/v1/drift?state=dismissed");
+    API_AUTO struct api_reply left = api_get(w->client, w->admin, "/v1/drift?state=refused");
     assert_int_equal(json_array_size(json_object_get(left.json, "drift")), 0);
     delete_it(w, "instances", id);
     free(id);
     free(power);
-    free(dismissed);
+    free(refused_one);
 }
 
 static int32_t listen(struct h2_client *client, const char *token, const char *after)
@@ -511,8 +646,10 @@ int main(void)
         cmocka_unit_test(a_failed_operation_is_tried_again),
         cmocka_unit_test(quota_and_room_are_kept),
         cmocka_unit_test(more_than_80_percent_is_an_alert),
-        cmocka_unit_test(drift_is_dismissed_and_ends_by_itself),
-        cmocka_unit_test(drift_is_adopted),
+        cmocka_unit_test(drift_is_refused_and_ends_by_itself),
+        cmocka_unit_test(drift_is_accepted),
+        cmocka_unit_test(what_is_done_by_hand_is_a_case),
+        cmocka_unit_test(what_is_made_by_hand_is_a_case),
         cmocka_unit_test(events_tell_what_happened),
         cmocka_unit_test(a_month_is_closed),
     };

@@ -103,7 +103,7 @@ static const struct rule rules[] = {
     {"/v1/operations", NULL, LIST, NULL},
     {"/v1/operations/{operation}", NULL, HIDDEN, NULL},
     {"/v1/drift", NULL, LIST, NULL},
-    {"/v1/drift/{drift}", NULL, HIDDEN, "{\"action\":\"dismiss\",\"reason\":\"r\"}"},
+    {"/v1/drift/{drift}", NULL, HIDDEN, "{\"reason\":\"r\"}"},
     {"/v1/principals", "GET", LIST, NULL},
     {"/v1/principals", "POST", OPEN, "{}"},
     {"/v1/principals/{id}", NULL, HIDDEN, "{\"name\":\"n\"}"},

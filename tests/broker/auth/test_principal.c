@@ -37,7 +37,7 @@ static const char *const expected[ROLE_COUNT] = {
     /* Its prices, and sight of what runs on its clouds; nothing that belongs to tenants is operated. */
     [ROLE_PROVIDER_OPERATOR] =
         " alerts:read bids:read bids:write bills:read capacity:read catalog:read clouds:read drift:read "
-        "drift:resolve endpoints:read events:read fulfilments:read fulfilments:write instances:read "
+        "endpoints:read events:read fulfilments:read fulfilments:write instances:read "
         "operations:read prices:read "
         "providers:read resources:read self:read keys:read usage:read usage:write volumes:read ",
     /* All of its unit, people included. */

@@ -44,7 +44,8 @@ int house_open(void **state)
     pg_exec(
         house.pg,
         "INSERT INTO provider (id, name, created_at, updated_at) VALUES ('p', 'P', now(), now());"
-        "INSERT INTO agreement VALUES ('p', '1991-09-23', '{}', now());"
+        "INSERT INTO agreement (provider_id, valid_from, settings, changed_at, metered_at)"
+        " VALUES ('p', '1991-09-23', '{}', now(), now());"
         "INSERT INTO bid (id, provider_id, state, prices, weighted_total, submitted_by, submitted_at, "
         "approved_by,"
         " approved_at) VALUES ('b', 'p', 'approved', '{}', 1, 'x', now(), 'x', now());"
@@ -86,7 +87,8 @@ int house_reset(void **state)
     pg_exec(
         house.pg,
         "ALTER TABLE usage_interval DISABLE TRIGGER USER;" /* it never changes: but between two tests */
-        "TRUNCATE orders, resource, operation, fulfilment, address_lease, drift, alert, quota, capacity, "
+        "TRUNCATE orders, resource, operation, fulfilment, address_lease, drift, drift_history, alert, "
+        "quota, capacity, "
         "job, "
         "usage_interval;"
         "ALTER TABLE usage_interval ENABLE TRIGGER USER;"

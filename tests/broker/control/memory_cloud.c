@@ -269,7 +269,7 @@ struct task {
 
 static struct driver_instance tell_machine(const struct driver_call *call, const struct machine *machine)
 {
-    return (struct driver_instance){.id = arena_strdup(call->arena, machine->id),
+    return (struct driver_instance){.id = *machine->id ? arena_strdup(call->arena, machine->id) : NULL,
                                     .ref = arena_strdup(call->arena, machine->ref),
                                     .name = arena_strdup(call->arena, machine->name),
                                     .power = machine->power,
@@ -456,6 +456,32 @@ void memory_cloud_lose(const char *id)
     struct error *error = do_delete(&task);
     unlock();
     assert_null(error);
+}
+
+void memory_cloud_set_size(const char *id, unsigned vcpu, unsigned memory_mb)
+{
+    lock();
+    machine_of(id)->vcpu = vcpu;
+    machine_of(id)->memory_mb = memory_mb;
+    unlock();
+}
+
+void memory_cloud_set_volume(const char *id, unsigned size_gb)
+{
+    lock();
+    disk_of(id)->size_gb = size_gb;
+    unlock();
+}
+
+void memory_cloud_intrude(const char *id, const char *ref, unsigned vcpu, unsigned memory_mb)
+{
+    lock();
+    struct machine *machine = &cloud.machines[cloud.machine_count++];
+    *machine = (struct machine){.vcpu = vcpu, .memory_mb = memory_mb, .power = DRIVER_POWER_ON};
+    (void)snprintf(machine->id, sizeof machine->id, "%s", id ? id : "");
+    (void)snprintf(machine->ref, sizeof machine->ref, "%s", ref);
+    (void)snprintf(machine->name, sizeof machine->name, "intruder");
+    unlock();
 }
 
 static struct error *instance_console(struct driver_session *session, const struct driver_call *call,

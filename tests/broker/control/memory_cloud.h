@@ -34,5 +34,9 @@ bool memory_cloud_volume(const char *id, unsigned *ret_size_gb, bool *ret_attach
 /* Behind the broker's back. */
 void memory_cloud_set_power(const char *id, enum driver_power power);
 void memory_cloud_lose(const char *id);
+void memory_cloud_set_size(const char *id, unsigned vcpu, unsigned memory_mb);
+void memory_cloud_set_volume(const char *id, unsigned size_gb);
+/* A machine that is on; `id` NULL: without a stamp. */
+void memory_cloud_intrude(const char *id, const char *ref, unsigned vcpu, unsigned memory_mb);
 
 #endif

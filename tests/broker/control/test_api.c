@@ -15,6 +15,7 @@
 #include "broker/auth/principal_store.h"
 #include "broker/base/json.h"
 #include "broker/control/routes.h"
+#include "broker/control/sync.h"
 #include "tests/support/h2.h"
 #include "tests/support/https.h"
 
@@ -87,6 +88,8 @@ static int close_api(void **state)
     return house_close(state);
 }
 
+static const char *if_match; /* of the next call; NULL: none */
+
 /* The JSON of the answer; fails unless it has the status. */
 static json_t *call(struct arena *arena, enum who who, const char *method, const char *path, const char *body,
                     int status)
@@ -94,9 +97,10 @@ static json_t *call(struct arena *arena, enum who who, const char *method, const
     const char *key = arena_printf(arena, "key-%d", ++keys);
     const char *const with[] = {"idempotency-key", key, body ? "content-type" : NULL, "application/json",
                                 NULL};
+    const char *const matching[] = {"content-type", "application/json", "if-match", if_match, NULL};
     struct h2_request request = {.method = method, .path = path, .token = tokens[who], .body = body};
     if (!strcmp(method, "POST") && !strstr(path, "/jobs/"))
-        request.headers = with;
+        request.headers = if_match ? matching : with;
     request.length = body ? strlen(body) : 0;
     const struct h2_reply *reply = h2_call(client, &request);
     if (reply->status != status)
@@ -212,42 +216,98 @@ static void nobody_operates_what_is_not_theirs(void **state)
          404);
 }
 
-/* A provider's operator says that a machine is gone; the unit's resource ends by an ordinary operation. */
-static void what_is_missing_is_adopted_by_its_provider(void **state)
+static struct error *look_body(struct db *db, void *context)
+{
+    return sync_add_job(db, context);
+}
+
+/* A machine of the unit that its provider has lost, and the case that an inventory made of it: its path. */
+static const char *lost(struct arena *arena)
 {
     char operation[37], id[37];
-    ARENA_AUTO struct arena *arena = arena_new();
     ok(house_order(ONE_INSTANCE("web"), operation));
     house_run();
     house_await(operation, "succeeded");
     house_id("web", id);
     memory_cloud_lose(id);
-    char *sql = xasprintf(
-        "INSERT INTO drift (id, cloud_id, endpoint_id, provider_id, kind, subject, unit_id, resource_id,"
-        " first_seen, last_seen) VALUES (gen_random_uuid(), 'c', 'e-ext', 'p', 'missing', '%s', 'u', '%s',"
-        " now(), now())",
-        id, id);
-    pg_exec(house.pg, sql);
-    free(sql);
-    assert_int_equal(count(arena, OTHER_OPERATOR, "/v1/drift", "drift"), 0);
+    ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, look_body, (void *)(uintptr_t) "e-ext"));
+    jobs_await(house.pg, "SELECT count(*) FROM drift WHERE resolved_at IS NULL", "1");
     char *drift = house_text("SELECT id FROM drift");
-    const char *path = arena_printf(arena, "/v1/drift/%s:resolve", drift);
-    static const char body[] = "{\"action\":\"adopt\",\"reason\":\"host burnt\"}";
-    call(arena, OTHER_OPERATOR, "POST", path, body, 404);
-    call(arena, OPERATOR, "POST", path, body, 200);
-    jobs_await(house.pg, "SELECT state FROM resource WHERE name = 'web'", "deleted");
+    const char *path = arena_printf(arena, "/v1/drift/%s", drift);
     free(drift);
-    jobs_await(house.pg, "SELECT count(*) FROM operation WHERE ended_at IS NULL", "0");
-    house_check();
+    return path;
 }
-
-#define ACCOUNTS "[{\"kind\":\"remote-account\",\"name\":\"ops\",\"spec\":{\"accounts\":3}}]"
 
 static const char *text(const json_t *json, const char *member)
 {
     const char *value = json_string_value(json_object_get(json, member));
     return value ? value : "";
 }
+
+static const char body[] = "{\"reason\":\"host burnt\"}";
+
+static void who_sees_and_settles_a_case(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *path = lost(arena), *accept = arena_printf(arena, "%s:accept", path);
+    assert_int_equal(count(arena, OTHER_OPERATOR, "/v1/drift", "drift"), 0);
+    assert_int_equal(count(arena, OTHER_REGULATOR, "/v1/drift", "drift"), 0);
+    assert_int_equal(count(arena, OPERATOR, "/v1/drift?kind=missing&cloud=c&unit=u", "drift"), 1);
+    assert_int_equal(count(arena, REGULATOR, "/v1/drift?kind=size", "drift"), 0);
+    call(arena, ADMIN, "GET", "/v1/drift?state=dismissed", NULL, 400);
+    call(arena, OTHER_OPERATOR, "GET", path, NULL, 404);
+    call(arena, OTHER_REGULATOR, "GET", path, NULL, 404);
+    call(arena, UNIT, "GET", path, NULL, 403);
+    json_t *seen = call(arena, REGULATOR, "GET", path, NULL, 200);
+    assert_string_equal(text(seen, "state"), "open");
+    assert_int_equal(json_array_size(json_object_get(seen, "history")), 1);
+    assert_string_equal(text(json_object_get(seen, "stake"), "difference_yuan"), "-6.40");
+    call(arena, ADMIN, "POST", accept, body, 428);
+    if_match = "\"v1\"";
+    call(arena, OPERATOR, "POST", accept, body, 403); /* what a unit owes it is not its own to say */
+    call(arena, REGULATOR, "POST", accept, body, 403);
+    call(arena, ADMIN, "POST", accept, "{}", 422);
+    json_t *done = call(arena, ADMIN, "POST", accept, body, 200);
+    assert_string_equal(text(done, "state"), "resolved");
+    assert_string_equal(text(json_object_get(done, "decision"), "by"), "boss");
+    assert_string_equal(text(json_object_get(done, "decision"), "reason"), "host burnt");
+    assert_int_equal(json_array_size(json_object_get(done, "history")), 2);
+    call(arena, ADMIN, "POST", accept, body, 409); /* the second of two */
+    call(arena, ADMIN, "POST", arena_printf(arena, "%s:refuse", path), body, 409);
+    if_match = NULL;
+    char *audited =
+        house_text("SELECT count(*) FROM audit WHERE principal = 'boss' AND unit_id = 'u' AND path"
+                   " LIKE '%:accept' AND status = 200");
+    assert_string_equal(audited, "1");
+    free(audited);
+    jobs_await(house.pg, "SELECT state FROM resource WHERE name = 'web'", "deleted");
+    jobs_await(house.pg, "SELECT count(*) FROM operation WHERE ended_at IS NULL", "0");
+    house_check();
+}
+
+static void a_case_is_settled_as_it_was_read(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *path = lost(arena), *accept = arena_printf(arena, "%s:accept", path);
+    const char *refuse = arena_printf(arena, "%s:refuse", path);
+    pg_exec(house.pg, "UPDATE drift SET version = 2");
+    if_match = "\"v1\"";
+    call(arena, ADMIN, "POST", accept, body, 412);
+    call(arena, ADMIN, "POST", refuse, body, 412);
+    if_match = "\"v2\"";
+    json_t *refused = call(arena, ADMIN, "POST", refuse, body, 200);
+    assert_string_equal(text(refused, "state"), "refused");
+    assert_int_equal(count(arena, ADMIN, "/v1/drift", "drift"), 0);
+    assert_int_equal(count(arena, REGULATOR, "/v1/drift?state=refused", "drift"), 1);
+    call(arena, ADMIN, "POST", accept, body, 409); /* who has not read the refusal */
+    if_match = "\"v3\"";
+    call(arena, ADMIN, "POST", accept, body, 200);
+    if_match = NULL;
+    jobs_await(house.pg, "SELECT state FROM resource WHERE name = 'web'", "deleted");
+    jobs_await(house.pg, "SELECT count(*) FROM operation WHERE ended_at IS NULL", "0");
+}
+
+#define ACCOUNTS "[{\"kind\":\"remote-account\",\"name\":\"ops\",\"spec\":{\"accounts\":3}}]"
 
 /* From the order to its end over HTTP, by those who may. */
 static void the_operator_fulfils_what_waits(void **state)
@@ -359,7 +419,8 @@ int main(void)
         TEST(only_parked_jobs_are_tried_again),
         TEST(a_console_is_for_its_unit),
         TEST(nobody_operates_what_is_not_theirs),
-        TEST(what_is_missing_is_adopted_by_its_provider),
+        TEST(who_sees_and_settles_a_case),
+        TEST(a_case_is_settled_as_it_was_read),
         TEST(the_operator_fulfils_what_waits),
         TEST(kinds_with_a_path_are_operated_there),
         TEST(a_unit_expands_for_free),
