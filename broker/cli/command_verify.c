@@ -172,7 +172,9 @@ static struct error *check_signature(struct cli *cli, const json_t *bill, const 
     TRY(member_text(signature, "value", &value));
     TRY(member_text(bill, "number", &number));
     TRY(member_text(bill, "digest_sm3", &digest));
-    json_array_foreach (json_object_get(keys, "keys"), i, key) {
+    const json_t *list =
+        json_is_array(keys) ? keys : json_object_get(keys, "keys"); /* of key list, or of the API */
+    json_array_foreach (list, i, key) {
         const char *id = json_string_value(json_object_get(key, "kid"));
         if (id && !strcmp(id, kid))
             public_half = json_string_value(json_object_get(key, "x"));

@@ -109,6 +109,7 @@ static void a_bill_holds_and_its_forgeries_do_not(void **state)
     bill_file = xasprintf("%s/bill.json", w->folder);
     key_file = xasprintf("%s/keys.json", w->folder);
     assert_int_equal(verify(bill.json, keys.json), 0);
+    assert_int_equal(verify(bill.json, json_object_get(keys.json, "keys")), 0); /* as key list prints them */
     assert_int_equal(verify(bill.json, NULL), 0);
     for (size_t i = 0; i < sizeof forgeries / sizeof *forgeries; i++) {
         json_t *copy = json_deep_copy(bill.json);
