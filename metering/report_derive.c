@@ -108,11 +108,20 @@ static const struct db_statement read_intervals = {
     " LATERAL (SELECT * FROM usage_interval k WHERE k.unit_id = g.unit AND k.resource_id = g.resource"
     " AND k.end_at >= g.since AND k.start_at <= g.until) i"
     " ORDER BY g.g"};
+/* What usage_interval_end does for one interval, for many. */
 static const struct db_statement end_intervals = {
     "report_end_intervals",
-    "SELECT count(*) FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])"
-    " AS u (unit, resource, item, tariff, since, until)"
-    " WHERE usage_interval_end(unit, resource, item, tariff, since::timestamptz, until::timestamptz)"};
+    "WITH gone AS (DELETE FROM usage_interval i USING (SELECT unit, resource, item, tariff,"
+    " since::timestamptz, until::timestamptz FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
+    " $5::text[], $6::text[]) AS u (unit, resource, item, tariff, since, until)) g WHERE i.unit_id = g.unit"
+    " AND i.resource_id = g.resource AND i.item = g.item AND i.tariff = g.tariff AND i.start_at = g.since"
+    " AND i.end_at = 'infinity' AND i.origin = 'reported' RETURNING i.*, g.until)"
+    " INSERT INTO usage_interval (unit_id, resource_id, item, tariff, start_at, end_at, micro, system_id,"
+    " cloud_id, provider_id, kind, industry, zone_id, architecture, origin, known_from)"
+    " SELECT unit_id, resource_id, item, tariff, start_at, until, micro, system_id, cloud_id, provider_id,"
+    " kind, industry, zone_id, architecture, origin, known_from FROM gone"};
+static const struct db_statement ending = {"report_ending",
+                                           "SELECT set_config('yunqiao.usage_ending', $1, true)"};
 static const struct db_statement delete_intervals = {
     "report_delete_intervals",
     "DELETE FROM usage_interval i USING (SELECT unit, resource, item, tariff, since::timestamptz,"
@@ -134,10 +143,6 @@ static const struct db_statement note_changes = {
     "INSERT INTO usage_change (unit_id, system_id, cloud_id, provider_id, from_at)"
     " SELECT unit, system, cloud, provider, since::timestamptz FROM unnest($1::text[], $2::text[],"
     " $3::text[], $4::text[], $5::text[]) AS u (unit, system, cloud, provider, since)"};
-
-/* Back from report_store.c's take_turn: triggers, which run for every row, are not planned anew. */
-static const struct db_statement keep_plans = {"report_keep_plans",
-                                               "SELECT set_config('plan_cache_mode', 'auto', true)"};
 
 #define INTERVAL_COLUMNS 14
 
@@ -281,6 +286,29 @@ static void note_change(struct arena *arena, const struct group *group, struct b
     changes->count++;
 }
 
+static struct error *set_ending(struct db *db, const char *on)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    return db_query(db, &ending, DB_VALUES(db_text(on)), &rows);
+}
+
+/* Open intervals that end; to the triggers that is no rewriting. */
+static struct error *end_open(struct db *db, const struct batch *ended)
+{
+    int64_t changed = 0;
+    if (!ended->count)
+        return NULL;
+    TRY(set_ending(db, "on"));
+    TRY(db_run(db, &end_intervals,
+               DB_VALUES(texts(ended, 0), texts(ended, 1), texts(ended, 2), texts(ended, 3), texts(ended, 4),
+                         texts(ended, 5)),
+               &changed));
+    if (changed != (int64_t)ended->count)
+        return error_new(ERR_INTERNAL, "%zu intervals should end and %lld did", ended->count,
+                         (long long)changed);
+    return set_ending(db, "off");
+}
+
 static struct error *write_edits(struct db *db, const struct edits *edits)
 {
     const struct batch *ended = &edits->ended, *deleted = &edits->deleted, *in = &edits->inserted,
@@ -294,18 +322,7 @@ static struct error *write_edits(struct db *db, const struct edits *edits)
     if (changed != (int64_t)deleted->count)
         return error_new(ERR_INTERNAL, "%zu intervals should go and %lld went", deleted->count,
                          (long long)changed);
-    DB_ROWS_AUTO struct db_rows *kept = NULL;
-    TRY(db_query(db, &keep_plans, DB_NO_VALUES, &kept));
-    if (ended->count) {
-        DB_ROWS_AUTO struct db_rows *rows = NULL;
-        TRY(db_query(db, &end_intervals,
-                     DB_VALUES(texts(ended, 0), texts(ended, 1), texts(ended, 2), texts(ended, 3),
-                               texts(ended, 4), texts(ended, 5)),
-                     &rows));
-        if (db_get_int(rows, 0, 0) != (int64_t)ended->count)
-            return error_new(ERR_INTERNAL, "%zu intervals should end and %lld did", ended->count,
-                             (long long)db_get_int(rows, 0, 0));
-    }
+    TRY(end_open(db, ended));
     if (in->count)
         TRY(db_run(db, &insert_intervals,
                    DB_VALUES(texts(in, 0), texts(in, 1), texts(in, 2), texts(in, 3), texts(in, 4),

@@ -399,6 +399,12 @@ static void the_database_keeps_its_own_rules(void **state)
                                          " provider_id, 'mine', kind, item, micro, start_at, end_at,"
                                          " tariff, industry, zone_id, architecture, 'reported'"
                                          " FROM usage_interval LIMIT 1"};
+    /* Overlaps the open one, in another partition. */
+    static const struct db_statement twice = {
+        "test_twice",
+        "INSERT INTO usage_interval (unit_id, system_id, cloud_id, provider_id, resource_id, kind,"
+        " item, micro, start_at, end_at, origin) VALUES ('u1', 'u1001', 'c1', 'p1', 'p1/vm', 'x',"
+        " '1001', 1, '2026-03-25Z', '2026-03-26Z', 'reported')"};
     struct db *owner;
     TELL("1", "vm", "2026-03-01T00:00:00Z", "1001=4");
     TELL("2", "vm", "2026-03-20T00:00:00Z", "1001=2");
@@ -411,6 +417,7 @@ static void the_database_keeps_its_own_rules(void **state)
     ledger_fails(db_run(owner, &requeue, DB_NO_VALUES, NULL), ERR_CONFLICT, "never changes");
     ledger_fails(db_run(owner, &forget, DB_NO_VALUES, NULL), ERR_CONFLICT, "never changes");
     ledger_fails(db_run(owner, &own, DB_NO_VALUES, NULL), ERR_CONFLICT, "cannot change");
+    ledger_fails(db_run(owner, &twice, DB_NO_VALUES, NULL), ERR_EXISTS, "usage_interval_overlap");
     ledger_fails(db_run(owner, &disguise, DB_NO_VALUES, NULL), ERR_CONFLICT, "usage_interval_origin");
     db_close(owner);
 }
