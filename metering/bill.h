@@ -94,6 +94,25 @@ struct error *bill_lines(struct db *db, struct arena *arena, const struct bill *
 struct error *bill_lines_of_month(struct db *db, struct arena *arena, struct month month,
                                   struct bill_line **ret_lines, size_t *ret_count) ERROR_MUST_USE;
 
+/* Lines of bills across units. */
+struct bill_line_filter { /* NULL: whatever */
+    const char *month, *type, *charge_month, *unit, *system, *cloud, *provider, *item, *industry, *zone,
+        *architecture, *tariff;
+};
+struct bill_found {
+    struct bill_line line;
+    const char *month, *bill; /* of the bill, and its id */
+    int64_t number;           /* of the line on it */
+};
+/* By (unit, month, bill, number), at most `most` after `after` (NULL: from the start). */
+struct error *bill_find_lines(struct db *db, struct arena *arena, const struct bill_line_filter *filter,
+                              const struct bill_found *after, int64_t most, struct bill_found **ret_list,
+                              size_t *ret_count) ERROR_MUST_USE;
+struct error *bill_find_line(struct db *db, struct arena *arena, const char *bill, int64_t number,
+                             struct bill_found *ret_found) ERROR_MUST_USE;
+/* Usage that has been billed so far under the key and price period of a line, all corrections included. */
+struct error *bill_usage_billed(struct db *db, const struct bill_line *line, wide *ret_usage) ERROR_MUST_USE;
+
 /* A rated line as a bill's line; text is borrowed. */
 struct bill_line bill_line_of(const struct rate_line *rated, struct month charge_month, bool adjustment);
 

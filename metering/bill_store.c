@@ -48,6 +48,28 @@ static const struct db_statement get_entries = {
                     " AND b.month = l.month AND b.id = l.bill_id WHERE l.unit_id = $1 AND l.month >= $2"
                     " AND l.charge_month >= $2 ORDER BY b.month, b.number, l.line_no"};
 
+static const struct db_statement find_lines = {
+    "bill_find_lines",
+    "SELECT " LINE_COLUMNS ", l.month, l.bill_id FROM bill_line l"
+    " WHERE ($1::text IS NULL OR l.month = $1) AND ($2::text IS NULL OR l.type = $2)"
+    " AND ($3::text IS NULL OR l.charge_month = $3) AND ($4::text IS NULL OR l.unit_id = $4)"
+    " AND ($5::text IS NULL OR l.system_id = $5) AND ($6::text IS NULL OR l.cloud_id = $6)"
+    " AND ($7::text IS NULL OR l.provider_id = $7) AND ($8::text IS NULL OR l.item = $8)"
+    " AND ($9::text IS NULL OR l.industry = $9) AND ($10::text IS NULL OR l.zone_id = $10)"
+    " AND ($11::text IS NULL OR l.architecture = $11) AND ($12::text IS NULL OR l.tariff = $12)"
+    " AND ($13::text IS NULL OR (l.unit_id, l.month, l.bill_id, l.line_no) > ($13, $14::text, $15::text, "
+    "$16))"
+    " ORDER BY l.unit_id, l.month, l.bill_id, l.line_no LIMIT $17"};
+static const struct db_statement find_line = {
+    "bill_find_line", "SELECT " LINE_COLUMNS ", l.month, l.bill_id FROM bill b JOIN bill_line l"
+                      " ON l.unit_id = b.unit_id AND l.month = b.month AND l.bill_id = b.id"
+                      " WHERE b.id = $1 AND l.line_no = $2"};
+static const struct db_statement usage_billed = {
+    "bill_usage_billed",
+    "SELECT coalesce(sum(usage), 0) FROM bill_line WHERE unit_id = $1 AND charge_month = $2"
+    " AND provider_id = $3 AND cloud_id = $4 AND system_id = $5 AND item = $6 AND zone_id = $7"
+    " AND architecture = $8 AND industry = $9 AND tariff = $10 AND price_from = $11"};
+
 struct error *bill_month_get(struct db *db, struct arena *arena, struct month month,
                              struct bill_month *ret_month)
 {
@@ -198,6 +220,59 @@ struct error *bill_entries(struct db *db, struct arena *arena, const char *unit,
                                       .number = arena_strdup(arena, db_get_text(rows, i, 20))};
     *ret_list = list;
     *ret_count = count;
+    return NULL;
+}
+
+static struct bill_found read_found(struct arena *arena, const struct db_rows *rows, size_t row)
+{
+    return (struct bill_found){.line = read_line(arena, rows, row),
+                               .number = db_get_int(rows, row, 14),
+                               .month = arena_strdup(arena, db_get_text(rows, row, 20)),
+                               .bill = arena_strdup(arena, db_get_text(rows, row, 21))};
+}
+
+struct error *bill_find_lines(struct db *db, struct arena *arena, const struct bill_line_filter *filter,
+                              const struct bill_found *after, int64_t most, struct bill_found **ret_list,
+                              size_t *ret_count)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    const struct bill_found none = {.number = 0}, *cursor = after ? after : &none;
+    TRY(db_query(db, &find_lines,
+                 DB_VALUES(db_text(filter->month), db_text(filter->type), db_text(filter->charge_month),
+                           db_text(filter->unit), db_text(filter->system), db_text(filter->cloud),
+                           db_text(filter->provider), db_text(filter->item), db_text(filter->industry),
+                           db_text(filter->zone), db_text(filter->architecture), db_text(filter->tariff),
+                           db_text(cursor->line.unit), db_text(cursor->month), db_text(cursor->bill),
+                           db_int(cursor->number), db_int(most)),
+                 &rows));
+    size_t count = db_count(rows);
+    struct bill_found *list = arena_array(arena, count, sizeof *list);
+    for (size_t i = 0; i < count; i++)
+        list[i] = read_found(arena, rows, i);
+    *ret_list = list;
+    *ret_count = count;
+    return NULL;
+}
+
+struct error *bill_find_line(struct db *db, struct arena *arena, const char *bill, int64_t number,
+                             struct bill_found *ret_found)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query_one(db, &find_line, DB_VALUES(db_text(bill), db_int(number)), "such line of a bill", &rows));
+    *ret_found = read_found(arena, rows, 0);
+    return NULL;
+}
+
+struct error *bill_usage_billed(struct db *db, const struct bill_line *line, wide *ret_usage)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query_one(db, &usage_billed,
+                     DB_VALUES(db_text(line->unit), db_text(line->charge_month), db_text(line->provider),
+                               db_text(line->cloud), db_text(line->system), db_text(line->item),
+                               db_text(line->zone), db_text(line->architecture), db_text(line->industry),
+                               db_text(tariff_name(line->tariff)), db_moment(line->price_from)),
+                     "sum", &rows));
+    *ret_usage = db_get_wide(rows, 0, 0);
     return NULL;
 }
 

@@ -159,14 +159,16 @@ struct error *statement_sum(struct db *db, struct arena *arena, const struct sta
     whole.mask = 0;
     TRY(sum_open(db, arena, ask, months, &open));
     TRY(statement_read_begin(db));
-    TRY(statement_read(db, arena, source_of(ask, 0), &whole, ask->from, ask->to, NULL, 1, &rows, &count));
-    sum.total = open.total;
-    if (count)
-        TRY(statement_add(&sum.total, &rows[0]));
     if (ask->mask) {
         TRY(read_closed(db, arena, ask, after, most, &rows, &count));
         TRY(merge(arena, rows, count, &open, after, most, &sum));
-    } else if (sum.total.line_count && !after) {
+    }
+    if (!ask->mask || after || count == (size_t)most) /* else these rows are all there are */
+        TRY(statement_read(db, arena, source_of(ask, 0), &whole, ask->from, ask->to, NULL, 1, &rows, &count));
+    sum.total = open.total;
+    for (size_t i = 0; i < count; i++)
+        TRY(statement_add(&sum.total, &rows[i]));
+    if (!ask->mask && !after && sum.total.line_count) {
         sum.rows = arena_array(arena, 1, sizeof *sum.rows);
         sum.rows[0] = sum.total;
         sum.count = 1;

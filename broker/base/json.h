@@ -26,6 +26,7 @@ enum json_want {
     JSON_WANT_OBJECT,   /* struct read by `spec` in place */
     JSON_WANT_LIST,     /* struct json_list of structs read by `spec`; min..max items */
     JSON_WANT_TEXTS,    /* struct json_texts; min..max items, each 1–255 characters */
+    JSON_WANT_INTS,     /* struct json_ints; min..max items, whole numbers */
     JSON_WANT_ANY,      /* json_t *, borrowed: any JSON object, checked by the caller */
 };
 
@@ -36,6 +37,11 @@ struct json_list {
 
 struct json_texts {
     const char **items;
+    size_t count;
+};
+
+struct json_ints {
+    const int64_t *items;
     size_t count;
 };
 

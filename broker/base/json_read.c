@@ -215,6 +215,20 @@ static void read_texts(struct reading *reading, const json_t *json, const struct
     *(struct json_texts *)value = texts;
 }
 
+static void read_ints(struct reading *reading, const json_t *json, const struct json_member *member,
+                      void *value, const char *path)
+{
+    if (!check_items(reading, json, member, path))
+        return;
+    static const struct json_member number = {.want = JSON_WANT_INT};
+    size_t count = json_array_size(json);
+    int64_t *items = arena_array(reading->arena, count, sizeof *items);
+    for (size_t i = 0; i < count; i++)
+        read_int(reading, json_array_get(json, i), &number, &items[i],
+                 arena_printf(reading->arena, "%s/%zu", path, i));
+    *(struct json_ints *)value = (struct json_ints){.items = items, .count = count};
+}
+
 static void read_member(struct reading *reading, const json_t *json, const struct json_member *member,
                         void *value, const char *path)
 {
@@ -253,6 +267,9 @@ static void read_member(struct reading *reading, const json_t *json, const struc
         break;
     case JSON_WANT_TEXTS:
         read_texts(reading, json, member, value, path);
+        break;
+    case JSON_WANT_INTS:
+        read_ints(reading, json, member, value, path);
         break;
     case JSON_WANT_ANY:
         if (json_is_object(json))

@@ -121,9 +121,136 @@ static struct error *statement(struct cli *cli, const struct cli_command *comman
     return NULL;
 }
 
+static struct error *changes(struct cli *cli, const struct cli_command *command)
+{
+    static const struct cli_column figures[] = {{"YUAN", "amount_yuan", true, 0},
+                                                {"MONTH BEFORE", "month_before_yuan", true, 0},
+                                                {"CHANGE", "month_change_yuan", true, 0},
+                                                {"PER MILLE", "month_change_per_mille", true, 0},
+                                                {"YEAR BEFORE", "year_before_yuan", true, 0},
+                                                {"CHANGE", "year_change_yuan", true, 0}};
+    struct cli_column columns[DIMENSION_COLUMNS + 7] = {{0}};
+    const char *group_by = cli_flag(cli, "group-by"), *limit = cli_flag(cli, "limit"), *month;
+    const char *filters = filters_of(cli);
+    struct client_answer answer;
+    (void)command;
+    if (!group_by)
+        group_by = "unit";
+    TRY(cli_argument(cli, "MONTH", &month));
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "GET",
+                 arena_printf(cli->arena, "/v1/statements/%s/changes?group_by=%s%s%s%s",
+                              client_escape(cli->arena, month), client_escape(cli->arena, group_by), filters,
+                              limit ? "&limit=" : "", limit ? client_escape(cli->arena, limit) : ""),
+                 NULL, &answer));
+    size_t count = key_columns(group_by, columns);
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
+        columns[count++] = figures[i];
+    if (cli->json) {
+        cli_print(cli, answer.body);
+    } else {
+        const json_t *movers = json_object_get(answer.body, "movers"),
+                     *total = json_object_get(answer.body, "total");
+        (void)printf("%s against %s and %s\n\nRose most\n", month, text_of(answer.body, "month_before"),
+                     text_of(answer.body, "year_before"));
+        cli_print_table(cli, json_object_get(movers, "rose"), columns);
+        (void)printf("\nFell most\n");
+        cli_print_table(cli, json_object_get(movers, "fell"), columns);
+        (void)printf("\nTotal %s yuan, %s more than the month before, %s more than the year before\n",
+                     text_of(total, "amount_yuan"), text_of(total, "month_change_yuan"),
+                     text_of(total, "year_change_yuan"));
+    }
+    client_answer_done(&answer);
+    return NULL;
+}
+
+static struct error *compare(struct cli *cli, const struct cli_command *command)
+{
+    static const struct cli_column columns[] = {
+        {"PROVIDER", "provider", false, 0},      {"PRORATION", "proration", false, 0},
+        {"YUAN", "amount_yuan", true, 0},        {"DIFFERENCE", "difference_yuan", true, 0},
+        {"UNPRICED", "unpriced_lines", true, 0}, {0}};
+    const char *month, *unit = cli_flag(cli, "unit");
+    struct client_answer answer;
+    (void)command;
+    TRY(cli_argument(cli, "MONTH", &month));
+    TRY(cli_end(cli));
+    if (!unit)
+        return error_new(ERR_INVALID, "--unit UNIT is missing");
+    TRY(cli_call(cli, "GET",
+                 arena_printf(cli->arena, "/v1/units/%s/comparison?month=%s", client_escape(cli->arena, unit),
+                              client_escape(cli->arena, month)),
+                 NULL, &answer));
+    if (cli->json) {
+        cli_print(cli, answer.body);
+    } else {
+        (void)printf("Unit %s in %s: %s yuan as it is\n\n", unit, month,
+                     text_of(json_object_get(answer.body, "actual"), "amount_yuan"));
+        cli_print_table(cli, json_object_get(answer.body, "providers"), columns);
+    }
+    client_answer_done(&answer);
+    return NULL;
+}
+
+static struct error *line_usage(struct cli *cli, const struct cli_command *command)
+{
+    static const struct cli_column columns[] = {{"RESOURCE", "resource", false, 0},
+                                                {"QUANTITY", "quantity", true, 0},
+                                                {"FROM", "from", false, 0},
+                                                {"TO", "to", false, 0},
+                                                {"SHARE", "usage_exact", true, 0},
+                                                {"SPANS", "spans", true, 0},
+                                                {0}};
+    const char *bill, *line;
+    json_t *body;
+    (void)command;
+    TRY(cli_argument(cli, "BILL", &bill));
+    TRY(cli_argument(cli, "LINE", &line));
+    TRY(cli_end(cli));
+    TRY(cli_call_pages(cli,
+                       arena_printf(cli->arena, "/v1/bills/%s/lines/%s/usage",
+                                    client_escape(cli->arena, bill), client_escape(cli->arena, line)),
+                       &body));
+    if (cli->json) {
+        cli_print(cli, body);
+    } else {
+        const json_t *of = json_object_get(body, "line");
+        (void)printf("Line %s of %s: item %s, %s yuan, proration %s\n\n", line,
+                     text_of(json_object_get(of, "bill"), "number"), text_of(of, "item"),
+                     text_of(of, "amount_yuan"), text_of(body, "proration"));
+        cli_print_table(cli, json_object_get(body, "intervals"), columns);
+        (void)printf("\nUsage %s, billed so far %s\n", text_of(body, "usage_exact"),
+                     text_of(body, "billed_exact"));
+    }
+    json_decref(body);
+    return NULL;
+}
+
+static const struct cli_column line_columns[] = {{"BILL", "bill.id", false, 0},
+                                                 {"LINE", "line", true, 0},
+                                                 {"TYPE", "type", false, 0},
+                                                 {"USED IN", "charge_month", false, 0},
+                                                 {"UNIT", "unit", false, 0},
+                                                 {"CLOUD", "cloud", false, 0},
+                                                 {"SYSTEM", "system", false, 0},
+                                                 {"ITEM", "item", false, 0},
+                                                 {"AVERAGE", "average_quantity", true, 0},
+                                                 {"YUAN", "amount_yuan", true, 0},
+                                                 {0}};
+
 const struct cli_command statement_commands[] = {
     {"statement", "MONTH | --from MONTH --to MONTH [--group-by month,unit,system,cloud,provider,item,…]",
      "the consolidated statement of a month or of a range (filters: --unit, --cloud, --item, …)", statement,
      NULL, NULL, NULL, NULL},
+    {"statement changes", "MONTH [--group-by unit] [--limit 10]",
+     "what rose and fell most since the month before, and since a year before", changes, NULL, NULL, NULL,
+     NULL},
+    {"compare", "MONTH --unit UNIT", "what a unit's month costs at each provider's prices", compare, NULL,
+     NULL, NULL, NULL},
+    {"bill lines", NULL, "lines of bills across units (--month, --unit, --cloud, --item, …)", cli_list,
+     "/v1/lines", line_columns,
+     "month,type,charge_month,unit,system,cloud,provider,item,industry,zone,architecture,tariff", NULL},
+    {"bill usage", "BILL LINE", "the usage intervals that made a line of a bill", line_usage, NULL, NULL,
+     NULL, NULL},
     {0},
 };

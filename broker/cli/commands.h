@@ -5,6 +5,6 @@
 #include "broker/cli/cli.h"
 
 extern const struct cli_command list_commands[], make_commands[], operate_commands[], money_commands[],
-    statement_commands[], export_commands[], verify_commands[], usage_commands[];
+    statement_commands[], budget_commands[], export_commands[], verify_commands[], usage_commands[];
 
 #endif

@@ -11,6 +11,7 @@
 #include "broker/control/remeter.h"
 #include "broker/control/sync.h"
 #include "metering/bill.h"
+#include "metering/budget.h"
 #include "metering/partition.h"
 #include "metering/report.h"
 #include "metering/setting.h"
@@ -19,6 +20,7 @@
 #define SEAL_MOST 1000 /* audit rows a round and transaction */
 #define PURGE_EVERY MOMENT_HOUR
 #define CLOSE_EVERY (10 * MOMENT_SECOND)
+#define BUDGETS_EVERY (5 * MOMENT_MINUTE)
 
 struct maintenance {
     struct maintenance_settings *settings;
@@ -27,8 +29,8 @@ struct maintenance {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    atomic_bool stopping;         /* set with the lock held; long tasks look between their parts */
-    int64_t purged_at, closed_at; /* monotonic; 0: not yet */
+    atomic_bool stopping; /* set with the lock held; long tasks look between their parts */
+    int64_t purged_at, closed_at, budgets_at; /* monotonic; 0: not yet */
     struct month partitioned; /* the month whose partitions, and those ahead, are there; year 0: none yet */
 };
 
@@ -151,6 +153,7 @@ static struct error *close_body(struct db *db, void *context)
         return NULL;
     TRY(bill_close_month(db, arena, round->maintenance->settings->metering, month, round->now, &closed));
     round->closed = true;
+    round->maintenance->budgets_at = 0; /* they are looked at next */
     log_info("month.closed", LOG_TEXT("month", closed.month), LOG_INT("bills", closed.bills),
              LOG_INT("lines", closed.lines), LOG_INT("total_fen", closed.total_fen));
     return NULL;
@@ -166,6 +169,31 @@ static struct error *close_over(struct maintenance *m, moment now)
     m->closed_at = moment_monotonic();
     while (round.closed && !m->stopping)
         TRY(db_transaction(m->db, &db_scope_system, DB_SERIALIZABLE, close_body, &round));
+    return NULL;
+}
+
+struct budgets_round {
+    struct maintenance *maintenance;
+    moment now;
+    const char *unit, *id; /* the last one looked at */
+    bool more;
+};
+
+static struct error *budgets_body(struct db *db, void *context)
+{
+    struct budgets_round *round = context;
+    return budget_check_page(db, round->maintenance->arena, round->now, &round->unit, &round->id,
+                             &round->more);
+}
+
+static struct error *check_budgets(struct maintenance *m, moment now)
+{
+    struct budgets_round round = {.maintenance = m, .now = now, .more = true};
+    if (m->budgets_at && moment_monotonic() - m->budgets_at < BUDGETS_EVERY)
+        return NULL;
+    while (round.more && !m->stopping)
+        TRY(db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, budgets_body, &round));
+    m->budgets_at = moment_monotonic();
     return NULL;
 }
 
@@ -203,7 +231,8 @@ static void run_round(struct maintenance *m)
         struct error *(*run)(struct maintenance *m, moment now);
     } tasks[] = {{"refresh", refresh},      {"partition", partition}, {"seal", seal},
                  {"sync", sync_due},        {"remeter", remeter_due}, {"expansion", expansion_due},
-                 {"reports", take_reports}, {"close", close_over},    {"purge", purge}};
+                 {"reports", take_reports}, {"close", close_over},    {"budgets", check_budgets},
+                 {"purge", purge}};
     moment now = clock_now(m->settings->clock);
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks && !m->stopping; i++) {
         struct error *error = m->db ? NULL : db_connect(m->settings->conninfo, &m->db);

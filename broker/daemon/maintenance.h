@@ -1,7 +1,7 @@
 /* What the broker does by itself: looks for changed keys and principals, seals the audit trail, takes
- * inventories when they are due, closes months that are over, forgets what has had its time. One thread with
- * one connection; several brokers do it side by side without harm, for each task is idempotent or takes an
- * advisory lock. */
+ * inventories when they are due, closes months that are over, looks at budgets, forgets what has had its
+ * time. One thread with one connection; several brokers do it side by side without harm, for each task is
+ * idempotent or takes an advisory lock. */
 #ifndef BROKER_DAEMON_MAINTENANCE_H
 #define BROKER_DAEMON_MAINTENANCE_H
 

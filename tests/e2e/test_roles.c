@@ -35,7 +35,8 @@ enum outside {
 /* What there is inside: of unit 110105 on cloud health. */
 struct ground {
     struct world *world;
-    char *instance, *volume, *address, *bandwidth, *order, *operation, *bill, *bid, *drift, *fulfilment;
+    char *instance, *volume, *address, *bandwidth, *order, *operation, *bill, *budget, *bid, *drift,
+        *fulfilment;
     char month[8];
     char *inside[ROLE_COUNT], *outside[ROLE_COUNT]; /* tokens */
 };
@@ -67,6 +68,11 @@ static const struct rule rules[] = {
     {"/v1/bills", NULL, LIST, NULL},
     {"/v1/bills/{id}", NULL, HIDDEN, NULL},
     {"/v1/statements", NULL, LIST, NULL},
+    {"/v1/lines", NULL, LIST, NULL},
+    {"/v1/budgets", "GET", LIST, NULL},
+    {"/v1/budgets", "POST", OPEN, "{}"},
+    {"/v1/budgets/{id}", NULL, HIDDEN, "{}"},
+    {"/v1/units/{unit}/comparison", NULL, LIST, NULL},
     {"/v1/clouds", NULL, OPEN, "{}"},
     {"/v1/endpoints", "GET", LIST, NULL},
     {"/v1/endpoints", "POST", OPEN, "{}"},
@@ -140,6 +146,7 @@ static const char *id_under(const struct ground *g, const char *pattern)
     } ids[] = {{"/v1/providers/", "provider-health"},
                {"/v1/bids/", g->bid},
                {"/v1/bills/", g->bill},
+               {"/v1/budgets/", g->budget},
                {"/v1/resources/", g->instance},
                {"/v1/instances/", g->instance},
                {"/v1/volumes/", g->volume},
@@ -161,7 +168,7 @@ static const char *path_of(const struct ground *g, struct arena *arena, const ch
     } values[] = {{"cloud", "health"},           {"endpoint", "health-1"}, {"unit", WORLD_UNIT},
                   {"system", WORLD_SYSTEM},      {"order", g->order},      {"operation", g->operation},
                   {"drift", g->drift},           {"month", g->month},      {"jti", NO_UUID},
-                  {"fulfilment", g->fulfilment}, {"kid", "none"}};
+                  {"fulfilment", g->fulfilment}, {"kid", "none"},          {"line", "1"}};
     const char *open = strchr(pattern, '{'), *close = strchr(pattern, '}'), *value = NULL;
     if (!open)
         return pattern;
@@ -370,6 +377,12 @@ static int start(void **state)
     world_clock(w, (month_end(month_of(now)) - now) / MOMENT_SECOND + 7200);
     world_await(w, "SELECT count(*) FROM bill", "1", 120);
     g->bill = world_value(w, "SELECT id FROM bill");
+    API_AUTO struct api_reply budget =
+        api_send(w->client, w->admin, "POST", "/v1/budgets",
+                 json_pack("{s:s, s:s, s:s, s:s}", "unit", WORLD_UNIT, "system", WORLD_SYSTEM, "period",
+                           "month", "amount_yuan", "1000.00"));
+    api_expect(&budget, 201);
+    g->budget = xstrdup(api_text(&budget, "id"));
     for (int role = 0; role < ROLE_COUNT; role++) {
         g->inside[role] = make_principal(w, (enum role)role, true);
         g->outside[role] = make_principal(w, (enum role)role, false);
@@ -383,8 +396,8 @@ static int stop(void **state)
 {
     struct ground *g = *state;
     world_stop(g->world);
-    char **texts[] = {&g->instance,  &g->volume, &g->address, &g->bandwidth, &g->order,
-                      &g->operation, &g->bill,   &g->bid,     &g->drift,     &g->fulfilment};
+    char **texts[] = {&g->instance, &g->volume, &g->address, &g->bandwidth, &g->order,     &g->operation,
+                      &g->bill,     &g->budget, &g->bid,     &g->drift,     &g->fulfilment};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(*texts[i]);
     for (int role = 0; role < ROLE_COUNT; role++) {

@@ -17,6 +17,7 @@ static const char *const expected[ROLE_COUNT] = {
     /* Runs the platform: everything but what guests print, which is their unit's. */
     [ROLE_PLATFORM_ADMIN] =
         " alerts:read audit:read audit:verify bids:approve bids:read bids:write bills:close bills:read "
+        "budgets:read budgets:write "
         "capacity:read capacity:write "
         "catalog:read clouds:read clouds:write drift:read drift:resolve endpoints:read endpoints:write "
         "events:read fulfilments:read fulfilments:write instances:operate instances:read jobs:operate "
@@ -30,7 +31,8 @@ static const char *const expected[ROLE_COUNT] = {
         "tokens:revoke units:read units:write usage:read usage:write volumes:operate volumes:read ",
     /* Reads; never writes. */
     [ROLE_REGULATOR] =
-        " alerts:read audit:read bids:read bills:read capacity:read catalog:read clouds:read drift:read "
+        " alerts:read audit:read bids:read bills:read budgets:read capacity:read catalog:read clouds:read "
+        "drift:read "
         "endpoints:read "
         "events:read instances:read operations:read orders:read prices:read providers:read quotas:read "
         "resources:read self:read keys:read statements:read units:read usage:read volumes:read ",
@@ -42,7 +44,8 @@ static const char *const expected[ROLE_COUNT] = {
         "providers:read resources:read self:read keys:read usage:read usage:write volumes:read ",
     /* All of its unit, people included. */
     [ROLE_UNIT_ADMIN] =
-        " audit:read bills:read catalog:read clouds:read events:read instances:console instances:operate "
+        " audit:read bills:read budgets:read budgets:write catalog:read clouds:read events:read "
+        "instances:console instances:operate "
         "instances:read "
         "operations:cancel operations:read operations:retry orders:approve orders:read orders:write "
         "prices:read "
@@ -52,7 +55,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:operate volumes:read ",
     /* Orders and operates; no people, no approvals. */
     [ROLE_UNIT_OPERATOR] =
-        " bills:read catalog:read clouds:read events:read instances:console instances:operate instances:read "
+        " bills:read budgets:read catalog:read clouds:read events:read instances:console instances:operate "
+        "instances:read "
         "operations:cancel "
         "operations:read operations:retry orders:read orders:write prices:read providers:read quotas:read "
         "quotes:write "
@@ -66,7 +70,8 @@ static const char *const expected[ROLE_COUNT] = {
         "resources:read self:read keys:read units:read volumes:operate volumes:read ",
     /* Reads everything. */
     [ROLE_AUDITOR] =
-        " alerts:read audit:read audit:verify bids:read bills:read capacity:read catalog:read clouds:read "
+        " alerts:read audit:read audit:verify bids:read bills:read budgets:read capacity:read catalog:read "
+        "clouds:read "
         "drift:read "
         "endpoints:read events:read fulfilments:read instances:read jobs:read keys:read metrics:read "
         "operations:read "

@@ -29,6 +29,7 @@ struct whole {
     struct part part;
     struct json_list parts;
     struct json_texts tags;
+    struct json_ints steps;
     const json_t *any;
 };
 static const char *const colors[] = {"red", "green", NULL};
@@ -45,6 +46,7 @@ static const struct json_member whole_members[] = {
     {AT(part), .want = JSON_WANT_OBJECT, .spec = &part_spec},
     {AT(parts), .want = JSON_WANT_LIST, .spec = &part_spec, .max = 2},
     {AT(tags), .want = JSON_WANT_TEXTS, .min = 1, .max = 3},
+    {AT(steps), .want = JSON_WANT_INTS, .min = 1, .max = 3},
     {AT(any), .want = JSON_WANT_ANY}};
 static const struct json_spec whole_spec = JSON_SPEC(struct whole, whole_members);
 
@@ -77,7 +79,7 @@ static void test_reads_everything(void **state)
         "\"price\":\"14.02\",\"amount\":\"0.000001\",\"at\":\"2026-11-24T11:04:05+08:00\",\"month\":\"2026-"
         "11\","
         "\"part\":{\"name\":\"a\",\"count\":16},\"parts\":[{\"name\":\"b\"},{\"name\":\"c\",\"count\":2}],"
-        "\"tags\":[\"x\"],\"any\":{\"free\":[1]}}",
+        "\"tags\":[\"x\"],\"steps\":[-7,9],\"any\":{\"free\":[1]}}",
         &whole));
     assert_string_equal(whole.color, "default");
     assert_null(whole.id);
@@ -92,6 +94,8 @@ static void test_reads_everything(void **state)
     assert_int_equal(parts[0].count, 0);
     assert_string_equal(parts[1].name, "c");
     assert_string_equal(whole.tags.items[0], "x");
+    assert_int_equal(whole.steps.count, 2);
+    assert_int_equal(whole.steps.items[0], -7);
 }
 
 static void test_names_each_violation(void **state)
@@ -120,6 +124,10 @@ static void test_names_each_violation(void **state)
                {"{\"parts\":[{\"name\":\"a\"},{\"name\":\"-\"}]}", "/parts/1/name"},
                {"{\"parts\":[{},{},{}]}", "/parts"},
                {"{\"tags\":[]}", "/tags"},
+               {"{\"steps\":[]}", "/steps"},
+               {"{\"steps\":[1,2,3,4]}", "/steps"},
+               {"{\"steps\":[1,\"2\"]}", "/steps/1"},
+               {"{\"steps\":[1.5]}", "/steps/0"},
                {"{\"tags\":[\"a\",7]}", "/tags/1"},
                {"{\"any\":[]}", "/any"},
                {"{\"a/b~c\":1}", "/a~1b~0c"},

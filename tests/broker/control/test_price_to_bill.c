@@ -55,9 +55,10 @@ static void read_token(void)
 
 static int open_house(void **state)
 {
-    static const struct http_table *const tables[] = {&item_routes,      &provider_routes, &bid_routes,
-                                                      &price_routes,     &usage_routes,    &bill_routes,
-                                                      &statement_routes, &quote_routes,    &setting_routes};
+    static const struct http_table *const tables[] = {
+        &item_routes, &provider_routes,   &bid_routes,   &price_routes,   &usage_routes,
+        &bill_routes, &statement_routes,  &quote_routes, &setting_routes, &change_routes,
+        &line_routes, &comparison_routes, &budget_routes};
     char keys[512];
     house.pg = pg_start();
     house.clock = clock_new(0);
@@ -312,6 +313,85 @@ static void use_becomes_bills(void **state)
     call(arena, "GET", "/v1/bills/none", NULL, 404);
 }
 
+/* From the total of a range down to the intervals; the closed month is 460.33, after it 31 days run on. */
+static void the_total_leads_to_its_intervals(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    char month[8];
+    (void)state;
+    month_format(house.month, month);
+    json_t *range =
+        get(arena, arena_printf(arena, "/v1/statements?from=%s&to=%s&group_by=month,provider", month, month));
+    assert_string_equal(text(json_object_get(range, "total"), "amount_yuan"), "460.33");
+    assert_string_equal(text(json_object_get(range, "months"), month), "closed");
+    assert_int_equal(json_array_size(json_object_get(range, "rows")), 2);
+    assert_int_equal(
+        json_array_size(json_object_get(json_object_get(range, "included_services"), "services")), 17);
+    call(arena, "GET", "/v1/statements?from=2026-13", NULL, 400);
+    call(arena, "GET", "/v1/statements?from=2020-01&to=2026-01", NULL, 400);
+    call(arena, "GET", "/v1/statements?from=2026-02&to=2026-01", NULL, 400);
+    json_t *changes =
+        get(arena, arena_printf(arena, "/v1/statements/%s/changes?group_by=item&limit=1", month));
+    const json_t *rose = json_object_get(json_object_get(changes, "movers"), "rose");
+    assert_int_equal(json_array_size(rose), 1);
+    assert_string_equal(text(json_array_get(rose, 0), "item"), "1002");
+    assert_true(json_is_null(json_object_get(json_array_get(rose, 0), "month_change_per_mille")));
+    call(arena, "GET", arena_printf(arena, "/v1/statements/%s/changes?limit=0", month), NULL, 400);
+    json_t *first = get(arena, arena_printf(arena, "/v1/lines?month=%s&item=1001&page_size=1", month));
+    const json_t *line = json_array_get(json_object_get(first, "lines"), 0);
+    assert_string_equal(text(line, "amount_yuan"), "56.08");
+    json_t *usage = get(arena, text(line, "usage"));
+    assert_int_equal(json_array_size(json_object_get(usage, "intervals")), 1);
+    assert_string_equal(text(usage, "usage_exact"), text(line, "usage_exact"));
+    assert_string_equal(text(usage, "billed_exact"), text(line, "usage_exact"));
+    assert_string_equal(text(usage, "unbilled_exact"), "0");
+    call(arena, "GET", arena_printf(arena, "%s0", text(line, "usage")), NULL, 404);
+    json_t *pages = get(arena, arena_printf(arena, "/v1/lines?month=%s&page_size=2", month));
+    json_t *rest = get(arena, arena_printf(arena, "/v1/lines?month=%s&page_size=2&page_token=%s", month,
+                                           text(pages, "next_page_token")));
+    assert_int_equal(json_array_size(json_object_get(rest, "lines")), 1);
+    json_t *comparison = get(arena, arena_printf(arena, "/v1/units/u1/comparison?month=%s", month));
+    assert_string_equal(text(json_object_get(comparison, "actual"), "amount_yuan"), "385.28");
+    assert_true(json_array_size(json_object_get(comparison, "providers")) >= 2);
+}
+
+static void a_budget_is_made_changed_and_forgotten(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    (void)state;
+    call(arena, "POST", "/v1/budgets", "{\"unit\":\"u1\",\"period\":\"week\",\"amount_yuan\":\"1.00\"}", 422);
+    call(arena, "POST", "/v1/budgets", "{\"unit\":\"u1\",\"period\":\"month\",\"amount_yuan\":\"0.00\"}",
+         422);
+    call(arena, "POST", "/v1/budgets",
+         "{\"unit\":\"u1\",\"period\":\"month\",\"amount_yuan\":\"1.00\",\"thresholds\":[50,50]}", 422);
+    json_t *budget = call(arena, "POST", "/v1/budgets",
+                          "{\"unit\":\"u1\",\"period\":\"month\",\"amount_yuan\":\"1000.00\"}", 201);
+    assert_int_equal(json_array_size(json_object_get(budget, "thresholds")), 3);
+    json_t *status = get(arena, text(budget, "status"));
+    assert_string_equal(text(status, "period_before_yuan"), "385.28");
+    assert_string_equal(text(status, "forecast_yuan"), "379.28"); /* 12 × 0.50 less */
+    assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/budgets?unit=u1"), "budgets")), 1);
+    assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/budgets?unit=u2"), "budgets")), 0);
+    const char *path = arena_printf(arena, "/v1/budgets/%s", text(budget, "id")),
+               *body = "{\"amount_yuan\":\"5.00\"}";
+    const char *const stale[] = {"content-type", "application/json", "if-match", "\"v7\"", NULL},
+                      *const good[] = {"content-type", "application/json", "if-match", "\"v1\"", NULL};
+    struct h2_request change = {.method = "PATCH",
+                                .path = path,
+                                .token = house.token,
+                                .headers = stale,
+                                .body = body,
+                                .length = strlen(body)};
+    assert_int_equal(h2_call(house.client, &change)->status, 412);
+    change.headers = good;
+    assert_int_equal(h2_call(house.client, &change)->status, 200);
+    assert_string_equal(text(get(arena, path), "amount_yuan"), "5.00");
+    const char *const later[] = {"if-match", "\"v2\"", NULL};
+    struct h2_request forget = {.method = "DELETE", .path = path, .token = house.token, .headers = later};
+    assert_int_equal(h2_call(house.client, &forget)->status, 204);
+    call(arena, "GET", path, NULL, 404);
+}
+
 static void patch_grace(const char *etag, const char *body, int status)
 {
     const char *const headers[] = {"content-type", "application/json", "if-match", etag, NULL};
@@ -415,9 +495,14 @@ static void what_others_owe_is_not_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_catalog_is_read),         cmocka_unit_test(bids_become_prices),
-        cmocka_unit_test(quotes_compare_clouds),       cmocka_unit_test(every_kind_is_quoted),
-        cmocka_unit_test(the_grace_is_set_and_shown),  cmocka_unit_test(use_becomes_bills),
+        cmocka_unit_test(the_catalog_is_read),
+        cmocka_unit_test(bids_become_prices),
+        cmocka_unit_test(quotes_compare_clouds),
+        cmocka_unit_test(every_kind_is_quoted),
+        cmocka_unit_test(the_grace_is_set_and_shown),
+        cmocka_unit_test(use_becomes_bills),
+        cmocka_unit_test(the_total_leads_to_its_intervals),
+        cmocka_unit_test(a_budget_is_made_changed_and_forgotten),
         cmocka_unit_test(what_others_owe_is_not_told),
     };
     return cmocka_run_group_tests(tests, open_house, close_house);
