@@ -51,5 +51,10 @@ def show(name, unit, ours, reference):
         print(f'{name}{suffix} {our:.{0 if what == unit else 2}f} {what} {our / their:.2f}')
 
 
+def show_rate(name, unit, ours, reference):
+    rates = [statistics.median(float(row.split()[0]) for row in read(path).splitlines()) for path in (ours, reference)]
+    print(f'{name} {rates[0]:.0f} {unit} {rates[0] / rates[1]:.2f}')
+
+
 if __name__ == '__main__':
-    {'h2load': h2load, 'pgbench': pgbench, 'order': order, 'print': show}[sys.argv[1]](*sys.argv[2:])
+    {'h2load': h2load, 'pgbench': pgbench, 'order': order, 'print': show, 'rate': show_rate}[sys.argv[1]](*sys.argv[2:])
