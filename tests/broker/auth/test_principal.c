@@ -28,7 +28,8 @@ static const char *const expected[ROLE_COUNT] = {
         "quotes:write resources:operate resources:read runs:read self:read statements:read systems:write "
         "tokens:issue "
         "tokens:read "
-        "tokens:revoke units:read units:write usage:read usage:write volumes:operate volumes:read ",
+        "tokens:revoke units:read units:write usage:decide usage:read usage:write volumes:operate "
+        "volumes:read ",
     /* Reads; never writes. */
     [ROLE_REGULATOR] =
         " alerts:read audit:read bids:read bills:read budgets:read capacity:read catalog:read clouds:read "
