@@ -251,7 +251,7 @@ static struct error *cancel_operation(struct cli *cli, const struct cli_command 
     return NULL;
 }
 
-/* The word is about the case as it is shown: --version, or as it is now. */
+/* The word is about the case as it is shown: --case-version, or as it is now. */
 static struct error *decide_drift(struct cli *cli, const struct cli_command *command)
 {
     const char *id;
@@ -260,7 +260,7 @@ static struct error *decide_drift(struct cli *cli, const struct cli_command *com
     struct client_answer answer;
     json_t *body = json_hold(cli->arena, json_object());
     json_put_text(body, "reason", cli_flag(cli, "reason"));
-    TRY(cli_number(cli, "version", &given, &version));
+    TRY(cli_number(cli, "case-version", &given, &version));
     TRY(cli_argument(cli, "DRIFT", &id));
     TRY(cli_end(cli));
     const char *path = arena_printf(cli->arena, "/v1/drift/%s", client_escape(cli->arena, id)), *etag;
@@ -350,9 +350,9 @@ const struct cli_command operate_commands[] = {
      "/v1/operations", NULL, NULL, NULL},
     {"operation retry", "OPERATION", "do a failed operation again", verb, "/v1/operations", NULL, NULL,
      "retry"},
-    {"drift accept", "DRIFT --reason TEXT [--version N]", "make the correction that a case proposes",
+    {"drift accept", "DRIFT --reason TEXT [--case-version N]", "make the correction that a case proposes",
      decide_drift, NULL, NULL, NULL, "accept"},
-    {"drift refuse", "DRIFT --reason TEXT [--version N]", "leave a difference as it is, and say why",
+    {"drift refuse", "DRIFT --reason TEXT [--case-version N]", "leave a difference as it is, and say why",
      decide_drift, NULL, NULL, NULL, "refuse"},
     {"api", "METHOD PATH [BODY|@FILE]", "any call of the API; prints JSON", api, NULL, NULL, NULL, NULL},
     {0},

@@ -74,7 +74,7 @@ struct error *drift_lock(struct db *db, struct arena *arena, const char *endpoin
 
 /* All differences of one inventory at once: new ones are raised (alert and event "drift.raised"), known ones
  * seen again, those that differ in another way than before open again, and those that are not among them
- * resolved. In the caller's transaction. */
+ * resolved (drift_meanwhile). In the caller's transaction. */
 struct drift_round {
     const struct endpoint_row *endpoint;
     const struct drift_known *known;
@@ -88,6 +88,18 @@ struct drift_round {
 };
 struct error *drift_replace(struct db *db, struct arena *arena, const struct drift_round *round,
                             moment now) ERROR_MUST_USE;
+
+/* How long a case lasted that ended by itself, and of whose resource. */
+struct drift_lasted {
+    const char *provider, *unit, *resource;
+    moment from, to;
+};
+/* {"from", "to", "usage": […], "billed_yuan"}: what was metered of the resource meanwhile, and what that
+ * comes to at the prices of then, rounded at each item of a month as if nothing else had been used; without
+ * an amount when an item had no price. The correction, if any, is a person's to ask for: history is not
+ * rewritten. */
+struct error *drift_meanwhile(struct db *db, struct arena *arena, const struct drift_lasted *lasted,
+                              json_t **ret_json) ERROR_MUST_USE;
 
 /* A case that a person has a word on, its row locked. */
 struct drift_row {

@@ -51,13 +51,19 @@ static const struct db_statement tell_changed = {
     " SELECT kind, subject, unit_id, first_seen = since FROM told ORDER BY id"};
 static const struct db_statement resolve_unseen = {
     "drift_resolve_unseen",
-    "WITH gone AS (UPDATE drift SET resolved_at = $2, resolution = 'seen equal again', version = version + 1"
+    "WITH gone AS (UPDATE drift d SET resolved_at = $2, version = version + 1, resolution = CASE WHEN"
+    " d.kind <> 'billed-gone' AND EXISTS (SELECT FROM resource r WHERE r.unit_id = d.unit_id AND r.id ="
+    " d.resource_id AND r.state IN ('deleted', 'failed')) THEN 'ended here' ELSE 'seen equal again' END"
     " WHERE endpoint_id = $1 AND resolved_at IS NULL AND last_seen < $2"
     " AND (resource_id IS NULL OR resource_id <> ALL ($3::text[]::uuid[]))"
-    " AND NOT ($4 AND kind IN ('unbilled', 'misbilled')) RETURNING *) " HISTORY
+    " AND NOT ($4 AND kind IN ('unbilled', 'misbilled')) RETURNING *), told AS (" HISTORY
     "SELECT coalesce(unit_id, ''), id, cloud_id, provider_id, $2, 'resolved', "
     "jsonb_build_object('resolution',"
-    " resolution) FROM gone"};
+    " resolution) FROM gone)"
+    " SELECT id::text, provider_id, unit_id, resource_id::text, first_seen FROM gone"
+    " WHERE unit_id IS NOT NULL AND resource_id IS NOT NULL ORDER BY id"};
+static const struct db_statement set_meanwhile = {"drift_set_meanwhile",
+                                                  "UPDATE drift SET meanwhile = $2 WHERE id = $1::uuid"};
 /* One alert a case, in two statements: of open cases, and of those that a person or an inventory settled. */
 static const struct db_statement raise_alerts = {
     "drift_raise_alerts",
@@ -71,7 +77,8 @@ static const struct db_statement raise_alerts = {
 static const struct db_statement clear_alerts = {
     "drift_clear_alerts",
     "UPDATE alert a SET cleared_at = $3 FROM drift d WHERE a.cloud_id = $1 AND a.kind = $2"
-    " AND a.cleared_at IS NULL AND d.id::text = a.subject AND (d.resolved_at IS NOT NULL OR d.dismissed)"};
+    " AND a.cleared_at IS NULL AND d.id = CASE a.kind WHEN $2 THEN a.subject::uuid END AND (d.resolved_at IS "
+    "NOT NULL OR d.dismissed)"};
 
 static const char *or_empty(const char *text)
 {
@@ -231,15 +238,34 @@ static struct error *write_all(struct db *db, struct arena *arena, const struct 
     return db_run(db, &upsert, values, sizeof values / sizeof *values, NULL);
 }
 
+/* Cases that ended by themselves say what was billed while they lasted. */
+static struct error *resolve(struct db *db, struct arena *arena, const struct drift_round *round, moment now)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query(db, &resolve_unseen,
+                 DB_VALUES(db_text(round->endpoint->id), db_moment(now),
+                           db_texts(round->unjudged, round->unjudged_count), db_bool(round->lags)),
+                 &rows));
+    for (size_t i = 0; i < db_count(rows); i++) {
+        const struct drift_lasted lasted = {.provider = db_get_text(rows, i, 1),
+                                            .unit = db_get_text(rows, i, 2),
+                                            .resource = db_get_text(rows, i, 3),
+                                            .from = db_get_moment(rows, i, 4),
+                                            .to = now};
+        json_t *meanwhile;
+        TRY_DOING(drift_meanwhile(db, arena, &lasted, &meanwhile), "could not tell what was billed of %s",
+                  lasted.resource);
+        TRY(db_run(db, &set_meanwhile, DB_VALUES(db_text(db_get_text(rows, i, 0)), db_json(meanwhile)),
+                   NULL));
+    }
+    return NULL;
+}
+
 struct error *drift_replace(struct db *db, struct arena *arena, const struct drift_round *round, moment now)
 {
-    const char *endpoint = round->endpoint->id;
     if (round->count)
         TRY(write_all(db, arena, round, now));
     TRY(tell_new(db, arena, round->endpoint, now));
-    TRY(db_run(db, &resolve_unseen,
-               DB_VALUES(db_text(endpoint), db_moment(now), db_texts(round->unjudged, round->unjudged_count),
-                         db_bool(round->lags)),
-               NULL));
+    TRY(resolve(db, arena, round, now));
     return mind_alerts(db, arena, round->endpoint, now);
 }

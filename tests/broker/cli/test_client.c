@@ -340,6 +340,21 @@ static void test_order(void **state)
     succeeds(RUN("audit", "verify"));
 }
 
+/* Cases come from inventories, which this broker takes none of; the word on one is in tests/e2e. */
+static void test_drift(void **state)
+{
+    static const char nothing[] = "00000000-0000-4000-8000-000000000000";
+    (void)state;
+    assert_int_equal(json_array_size(json_of(RUN("drift", "list", "--state", "refused", "--json"))), 0);
+    complains(RUN("drift", "list", "--state", "dismissed"), CLI_REFUSED, "must be open, refused or resolved");
+    complains(RUN("drift", "show", nothing), CLI_NOT_FOUND, "no such drift");
+    complains(RUN("drift", "accept", nothing, "--reason", "r"), CLI_NOT_FOUND, "no such drift");
+    complains(RUN("drift", "refuse", nothing, "--reason", "r", "--case-version", "1"), CLI_NOT_FOUND,
+              "no such drift");
+    complains(RUN("drift", "refuse", nothing, "--case-version", "1"), CLI_REFUSED, "reason");
+    complains(RUN("drift", "adopt", nothing), CLI_USAGE, "drift takes one of: list, show, accept, refuse");
+}
+
 /* The list of open fulfilments once it has `wanted` rows. */
 static json_t *await_fulfilments(size_t wanted)
 {
@@ -533,12 +548,12 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),         cmocka_unit_test(test_usage),
-        cmocka_unit_test(test_no_broker),    cmocka_unit_test(test_denied),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_any_call),     cmocka_unit_test(test_quote),
-        cmocka_unit_test(test_order),        cmocka_unit_test(test_fulfilment),
-        cmocka_unit_test(test_usage_report),
+        cmocka_unit_test(test_help),       cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_no_broker),  cmocka_unit_test(test_denied),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_any_call),   cmocka_unit_test(test_quote),
+        cmocka_unit_test(test_order),      cmocka_unit_test(test_drift),
+        cmocka_unit_test(test_fulfilment), cmocka_unit_test(test_usage_report),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

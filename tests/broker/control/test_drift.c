@@ -144,6 +144,7 @@ static void accepted_size_is_billed_from_when_it_was_seen(void **state)
     look();
     expect(BILLED("web"), "1001=2000000 1002=4000000 1011=400000"); /* nothing by itself */
     look();
+    expect(CASE("correct_at = first_seen AND (correction ->> 'at')::timestamptz = first_seen"), "t");
     char *at = house_text(CASE("correct_at"));
     ok(decide(DRIFT_SIZE, true));
     expect(BILLED("web"), "1001=8000000 1002=4000000 1011=400000");
@@ -375,6 +376,105 @@ static void a_case_waits_for_an_operation(void **state)
     expect("SELECT string_agg(event, ' ' ORDER BY number) FROM drift_history", "opened");
 }
 
+/* Half up, once an item of a month; all prices are 1 yuan. */
+#define BY_HAND                                                                                            \
+    "WITH span AS (SELECT first_seen AS a, resolved_at AS b FROM drift), month AS (SELECT m AS a,"         \
+    " m + interval '1 month' AS b FROM generate_series(date_trunc('month', now()), now() + interval '4 "   \
+    "months', '1 month') AS m), used AS (SELECT m.a, item, sum(micro * (extract(epoch FROM least(end_at,"  \
+    " m.b, s.b) - greatest(start_at, m.a, s.a)) * 1000000)::numeric) AS usage, (extract(epoch FROM m.b - " \
+    "m.a) * 1000000)::numeric AS length FROM usage_interval u, span s, month m WHERE u.resource_id = "     \
+    "(SELECT resource_id::text FROM drift) AND least(end_at, m.b, s.b) > greatest(start_at, m.a, s.a)"     \
+    " GROUP BY m.a, m.b, item) SELECT (sum(floor((100 * usage * 2 + length * 1000000) / (length * "        \
+    "2000000)))"                                                                                           \
+    " / 100)::numeric(12, 2) FROM used"
+
+/* A month and more goes by. */
+static void days_later(int64_t days)
+{
+    ok(clock_set_offset(house.clock, clock_offset(house.clock) + days * MOMENT_DAY));
+}
+
+static void what_ended_by_itself_tells_what_was_billed(void **state)
+{
+    begin_with_web();
+    memory_cloud_set_size(web, 8, 4096);
+    look();
+    days_later(40);
+    memory_cloud_set_size(web, 2, 4096);
+    look();
+    expect("SELECT resolution FROM drift", "seen equal again");
+    expect("SELECT (meanwhile ->> 'from')::timestamptz = first_seen AND (meanwhile ->> 'to')::timestamptz ="
+           " resolved_at AND jsonb_array_length(meanwhile -> 'usage') = 3 FROM drift",
+           "t");
+    char *by_hand = house_text("SET TimeZone = 'Asia/Shanghai'; " BY_HAND);
+    assert_true(strtoll(by_hand, NULL, 10) >= 7); /* 40 days of 6.40 a month: not a sum of nothings */
+    expect("SELECT meanwhile ->> 'billed_yuan' FROM drift", by_hand);
+    expect(BILLED("web"), "1001=2000000 1002=4000000 1011=400000");
+    free(by_hand);
+}
+
+static void what_ended_here_is_not_called_equal(void **state)
+{
+    char operation[37];
+    begin_with_web();
+    memory_cloud_set_size(web, 8, 4096);
+    look();
+    ok(house_operate("web", VERB_DELETE, NULL, operation));
+    house_await(operation, "succeeded");
+    look();
+    expect("SELECT resolution FROM drift", "ended here");
+}
+
+struct rating {
+    moment began, accepted, end;
+    wide usage;
+    int64_t list_fen;
+};
+
+static struct error *rate_body(struct db *db, void *context)
+{
+    struct rating *rating = context;
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct month month = month_of(rating->began);
+    struct rate_interval *intervals;
+    struct price_period *prices;
+    struct rate_line *lines;
+    size_t count, price_count, line_count;
+    rating->end = month_end(month);
+    TRY(usage_intervals(db, arena, "u", month_start(month), rating->end, &intervals, &count));
+    TRY(price_periods(db, arena, "p", month_start(month), rating->end, &prices, &price_count));
+    const struct rate_provider provider = {.id = "p", .prices = prices, .price_count = price_count};
+    TRY(rate_month(arena, intervals, count, &provider, 1, month, rating->end, &lines, &line_count));
+    for (size_t i = 0; i < line_count; i++)
+        if (!strcmp(lines[i].item, "1001")) {
+            rating->usage = lines[i].usage;
+            rating->list_fen = lines[i].list_fen;
+        }
+    return NULL;
+}
+
+/* 2 CPUs until the correction's moment, 8 from then on: the bill's line, to the microsecond. */
+static void the_bill_follows_what_was_accepted(void **state)
+{
+    struct rating rating = {0};
+    begin_with_web();
+    memory_cloud_set_size(web, 8, 4096);
+    look();
+    char *began = house_text("SELECT rfc3339(min(start_at)) FROM usage_interval WHERE item = '1001'");
+    char *accepted = house_text(CASE("correction ->> 'at'"));
+    ok(moment_parse(began, &rating.began));
+    ok(moment_parse(accepted, &rating.accepted));
+    ok(decide(DRIFT_SIZE, true));
+    ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, rate_body, &rating));
+    assert_true(rating.accepted > rating.began);
+    wide wanted =
+        (wide)2000000 * (rating.accepted - rating.began) + (wide)8000000 * (rating.end - rating.accepted);
+    assert_true(rating.usage == wanted);
+    assert_true(rating.list_fen > 0);
+    free(began);
+    free(accepted);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_reset, house_rest)
 
 int main(void)
@@ -394,6 +494,9 @@ int main(void)
         TEST(a_refusal_changes_nothing_until_the_difference_does),
         TEST(a_case_that_is_not_true_any_more_is_not_accepted),
         TEST(a_case_waits_for_an_operation),
+        TEST(the_bill_follows_what_was_accepted),
+        TEST(what_ended_here_is_not_called_equal),
+        TEST(what_ended_by_itself_tells_what_was_billed),
     };
     return cmocka_run_group_tests(tests, house_open, house_close);
 }
