@@ -81,10 +81,12 @@ struct error *report_take(struct db *db, struct arena *arena, struct report_slot
  * others. */
 struct error *report_take_due(struct db *db, struct arena *arena, moment now, bool *ret_more) ERROR_MUST_USE;
 /* A person decides on a quarantined report: counts it although its time has not come, or drops it for ever.
- * Deciding the same again changes nothing; ERR_CONFLICT when it is decided otherwise, ERR_NOT_FOUND. */
+ * Deciding the same again changes nothing; ERR_CONFLICT when it is decided otherwise, ERR_NOT_FOUND.
+ * *ret_cloud, in the arena, is the cloud that it reports of. */
 struct error *report_release(struct db *db, struct arena *arena, const char *source, const char *id,
-                             moment now) ERROR_MUST_USE;
-struct error *report_discard(struct db *db, const char *source, const char *id, moment now) ERROR_MUST_USE;
+                             moment now, const char **ret_cloud) ERROR_MUST_USE;
+struct error *report_discard(struct db *db, struct arena *arena, const char *source, const char *id,
+                             moment now, const char **ret_cloud) ERROR_MUST_USE;
 
 /* A kept report as it is listed. */
 struct report_row {

@@ -89,30 +89,34 @@ static const struct json_member name_members[] = {
 };
 static const struct json_spec name_spec = JSON_SPEC(struct name, name_members);
 
-static struct error *decided(const struct name *name, const char *state, struct http_answer *ret_answer)
+static struct error *decided(const struct name *name, const char *cloud, const char *state,
+                             struct http_answer *ret_answer)
 {
     json_t *body = json_object();
     json_put_text(body, "source", name->source);
     json_put_text(body, "id", name->id);
     json_put_text(body, "state", state);
-    *ret_answer = (struct http_answer){.status = 200, .body = body, .audit_subject = name->source};
+    *ret_answer = (struct http_answer){
+        .status = 200, .body = body, .audit_cloud = cloud, .audit_subject = name->source};
     return NULL;
 }
 
 static struct error *release_event(struct http_call *call, struct http_answer *ret_answer)
 {
     struct name name;
+    const char *cloud;
     TRY(http_read_body(call, &name_spec, &name));
-    TRY(report_release(call->db, call->arena, name.source, name.id, call->now));
-    return decided(&name, "counted", ret_answer);
+    TRY(report_release(call->db, call->arena, name.source, name.id, call->now, &cloud));
+    return decided(&name, cloud, "counted", ret_answer);
 }
 
 static struct error *discard_event(struct http_call *call, struct http_answer *ret_answer)
 {
     struct name name;
+    const char *cloud;
     TRY(http_read_body(call, &name_spec, &name));
-    TRY(report_discard(call->db, name.source, name.id, call->now));
-    return decided(&name, "discarded", ret_answer);
+    TRY(report_discard(call->db, call->arena, name.source, name.id, call->now, &cloud));
+    return decided(&name, cloud, "discarded", ret_answer);
 }
 
 static const struct http_route routes[] = {

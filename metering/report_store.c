@@ -53,7 +53,7 @@ static const struct db_statement due_events = {
                   " AND provider_id = $1 ORDER BY occurred_at, source, event_id LIMIT $3"};
 static const struct db_statement one_event = {
     "report_one",
-    "SELECT body, industry, state, provider_id FROM usage_event WHERE source = $1 AND event_id = $2"
+    "SELECT body, industry, state, provider_id, cloud_id FROM usage_event WHERE source = $1 AND event_id = $2"
     " AND provider_id = split_part($1, '/', 3)"};
 static const struct db_statement mark_counted = {
     "report_count",
@@ -288,21 +288,25 @@ struct error *report_take_due(struct db *db, struct arena *arena, moment now, bo
     return NULL;
 }
 
-/* The event, with its provider's turn taken. */
-static struct error *find_one(struct db *db, const char *source, const char *id, struct db_rows **ret_rows)
+/* The event, with its provider's turn taken; the rows live as long as the arena. */
+static struct error *find_one(struct db *db, struct arena *arena, const char *source, const char *id,
+                              struct db_rows **ret_rows)
 {
     DB_ROWS_AUTO struct db_rows *seen = NULL;
     TRY(db_query_one(db, &one_event, DB_VALUES(db_text(source), db_text(id)), "such usage event", &seen));
     TRY(lock_provider(db, db_get_text(seen, 0, 3)));
-    return db_query_one(db, &one_event, DB_VALUES(db_text(source), db_text(id)), "such usage event",
-                        ret_rows);
+    struct db_rows *rows;
+    TRY(db_query_one(db, &one_event, DB_VALUES(db_text(source), db_text(id)), "such usage event", &rows));
+    *ret_rows = db_hold(arena, rows);
+    return NULL;
 }
 
 struct error *report_release(struct db *db, struct arena *arena, const char *source, const char *id,
-                             moment now)
+                             moment now, const char **ret_cloud)
 {
-    DB_ROWS_AUTO struct db_rows *rows = NULL;
-    TRY(find_one(db, source, id, &rows));
+    struct db_rows *rows;
+    TRY(find_one(db, arena, source, id, &rows));
+    *ret_cloud = db_get_text(rows, 0, 4);
     const char *state = db_get_text(rows, 0, 2);
     if (!strcmp(state, "counted"))
         return NULL;
@@ -311,10 +315,12 @@ struct error *report_release(struct db *db, struct arena *arena, const char *sou
     return count_kept(db, arena, db_get_text(rows, 0, 3), rows, now);
 }
 
-struct error *report_discard(struct db *db, const char *source, const char *id, moment now)
+struct error *report_discard(struct db *db, struct arena *arena, const char *source, const char *id,
+                             moment now, const char **ret_cloud)
 {
-    DB_ROWS_AUTO struct db_rows *rows = NULL;
-    TRY(find_one(db, source, id, &rows));
+    struct db_rows *rows;
+    TRY(find_one(db, arena, source, id, &rows));
+    *ret_cloud = db_get_text(rows, 0, 4);
     const char *state = db_get_text(rows, 0, 2);
     if (!strcmp(state, "discarded"))
         return NULL;

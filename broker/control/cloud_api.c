@@ -51,7 +51,7 @@ static const struct json_spec zone_spec = JSON_SPEC(struct zone_new, zone_member
 static struct error *answer_cloud(struct http_call *call, const char *id, int status,
                                   struct http_answer *answer)
 {
-    answer->audit_subject = id;
+    answer->audit_subject = answer->audit_cloud = id;
     return view_made(call, &cloud_select_one, DB_VALUES(db_text(id)), "such cloud", status,
                      status == 201 ? arena_printf(call->arena, "/v1/clouds/%s", id) : NULL, answer);
 }

@@ -75,6 +75,7 @@ static struct error *decide(struct http_call *call, bool accept, struct http_ans
         TRY(drift_apply(call->db, call->arena, &row, by, call->now));
     TRY(drift_decided(call->db, &row, accept, by, word.reason, call->now));
     answer->audit_unit = row.unit;
+    answer->audit_cloud = row.cloud;
     answer->audit_subject = row.id;
     return view_made(call, &select_one, DB_VALUES(db_text(row.id)), "such drift", 200, NULL, answer);
 }

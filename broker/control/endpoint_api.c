@@ -1,5 +1,6 @@
-/* /v1/endpoints: where hypervisor managers are reached. Administrators and the cloud's own provider write
- * them; a credential is only ever a reference. POST …:sync takes an inventory now. */
+/* /v1/endpoints: where hypervisor managers are reached. Platform administrators write them (roles.csv); the
+ * cloud's provider, its regulators and auditors read them. A credential is only ever a reference. POST …:sync
+ * takes an inventory now. */
 #include <string.h>
 
 #include "broker/control/alert.h"
@@ -45,7 +46,7 @@ static const struct json_spec change_spec = JSON_SPEC(struct endpoint_new, chang
 static const struct db_statement select_provider = {"endpoint_cloud_provider",
                                                     "SELECT provider_id FROM cloud WHERE id = $1"};
 
-/* A provider's operator writes and reads the endpoints of its own clouds; what lies outside is not there. */
+/* Callers have to do with the endpoints of the clouds that they see; what lies outside is not there. */
 static struct error *check_cloud(struct http_call *call, const char *cloud, const char *what)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
@@ -83,11 +84,12 @@ static struct error *check_members(const struct http_call *call, const struct en
     return errors;
 }
 
-static struct error *answer_endpoint(struct http_call *call, const char *id, int status,
+static struct error *answer_endpoint(struct http_call *call, const char *id, const char *cloud, int status,
                                      struct http_answer *answer)
 {
     const struct services *services = call->context;
     answer->audit_subject = id;
+    answer->audit_cloud = cloud;
     TRY(view_made(call, &endpoint_select_one, DB_VALUES(db_text(id)), "such endpoint", status,
                   status == 201 ? arena_printf(call->arena, "/v1/endpoints/%s", id) : NULL, answer));
     json_t *gate = fleet_status(services->fleet, call->arena, id);
@@ -110,7 +112,7 @@ static struct error *get_endpoint(struct http_call *call, struct http_answer *an
     struct endpoint_row row;
     TRY(endpoint_load(call->db, arena, http_param(call, "endpoint"), &row));
     TRY(check_cloud(call, row.cloud, "such endpoint"));
-    return answer_endpoint(call, http_param(call, "endpoint"), 200, answer);
+    return answer_endpoint(call, http_param(call, "endpoint"), NULL, 200, answer);
 }
 
 static struct error *add_endpoint(struct http_call *call, struct http_answer *answer)
@@ -126,7 +128,7 @@ static struct error *add_endpoint(struct http_call *call, struct http_answer *an
         endpoint.options = json_hold(call->arena, json_object());
     TRY(endpoint_insert(call->db, &endpoint, call->now));
     TRY(sync_add_job(call->db, endpoint.id));
-    return answer_endpoint(call, endpoint.id, 201, answer);
+    return answer_endpoint(call, endpoint.id, endpoint.cloud, 201, answer);
 }
 
 static struct error *change_endpoint(struct http_call *call, struct http_answer *answer)
@@ -151,7 +153,7 @@ static struct error *change_endpoint(struct http_call *call, struct http_answer 
         TRY(sync_add_job(call->db, row.id));
     else
         TRY(alert_clear(call->db, row.cloud, ALERT_INVENTORY, row.id, call->now));
-    return answer_endpoint(call, row.id, 200, answer);
+    return answer_endpoint(call, row.id, row.cloud, 200, answer);
 }
 
 static struct error *sync_now(struct http_call *call, struct http_answer *answer)
@@ -160,7 +162,7 @@ static struct error *sync_now(struct http_call *call, struct http_answer *answer
     TRY(endpoint_load(call->db, call->arena, http_param(call, "endpoint"), &row));
     TRY(check_cloud(call, row.cloud, "such endpoint"));
     TRY(sync_add_job(call->db, row.id));
-    TRY(answer_endpoint(call, row.id, 202, answer));
+    TRY(answer_endpoint(call, row.id, row.cloud, 202, answer));
     answer->retry_after = 1;
     return NULL;
 }

@@ -62,15 +62,16 @@ struct error *fulfilment_withdraw(struct db *db, const struct fulfilment_wish *w
                                   bool *ret_completed) ERROR_MUST_USE;
 
 /* An operator's word; the caller's transaction and scope. `reference` of a completion, `reason` of a refusal.
- * ERR_NOT_FOUND "no such fulfilment"; ERR_CONFLICT when it is not open any more. Wakes the job. */
+ * ERR_NOT_FOUND "no such fulfilment"; ERR_CONFLICT when it is not open any more. Wakes the job. The unit and
+ * the cloud, in the arena, are for the audit row. */
 struct fulfilment_answer {
     enum fulfilment_state state;
     const char *reference, *address, *reason;
     const char *principal;
 };
 struct error *fulfilment_end(struct db *db, struct arena *arena, const char *id,
-                             const struct fulfilment_answer *answer, moment now,
-                             const char **ret_unit) ERROR_MUST_USE;
+                             const struct fulfilment_answer *answer, moment now, const char **ret_unit,
+                             const char **ret_cloud) ERROR_MUST_USE;
 
 extern const struct db_statement fulfilment_select_one, fulfilment_select_list;
 

@@ -42,7 +42,7 @@ static struct error *end(struct http_call *call, struct fulfilment_answer *word,
 {
     word->principal = principal_id(call->principal);
     TRY(fulfilment_end(call->db, call->arena, http_param(call, "fulfilment"), word, call->now,
-                       &answer->audit_unit));
+                       &answer->audit_unit, &answer->audit_cloud));
     answer->audit_subject = http_param(call, "fulfilment");
     return answer_one(call, answer);
 }

@@ -162,7 +162,8 @@ struct error *fulfilment_withdraw(struct db *db, const struct fulfilment_wish *w
 }
 
 struct error *fulfilment_end(struct db *db, struct arena *arena, const char *id,
-                             const struct fulfilment_answer *answer, moment now, const char **ret_unit)
+                             const struct fulfilment_answer *answer, moment now, const char **ret_unit,
+                             const char **ret_cloud)
 {
     struct db_rows *rows;
     TRY(db_query_one(db, &select_job, DB_VALUES(db_text(id)), "such fulfilment", &rows));
@@ -189,5 +190,6 @@ struct error *fulfilment_end(struct db *db, struct arena *arena, const char *id,
                               .state = answer->state,
                               .reason = answer->reason};
     *ret_unit = told.unit;
+    *ret_cloud = told.cloud;
     return tell(db, &told, now);
 }

@@ -19,8 +19,12 @@ static const struct db_statement select_list = {
     BODY " WHERE ($1 = '' OR j.id < nullif($1, '')::uuid) AND ($3::text IS NULL OR j.state = $3)"
          " AND ($4::text IS NULL OR j.type = $4) ORDER BY j.id DESC LIMIT $2"};
 static const struct db_statement select_one = {"job_select_one", BODY " WHERE j.id = $1::uuid"};
+/* The cloud is that of the operation, or of the endpoint whose inventory it takes. */
 static const struct db_statement lock_state = {
-    "job_lock_state", "SELECT state, unit_id FROM job WHERE id = $1::uuid FOR UPDATE"};
+    "job_lock_state",
+    "SELECT state, unit_id, coalesce((SELECT o.cloud_id FROM operation o WHERE o.unit_id = j.unit_id"
+    " AND o.id = (j.args ->> 'operation')::uuid), (SELECT e.cloud_id FROM endpoint e"
+    " WHERE e.id = j.args ->> 'endpoint')) FROM job j WHERE j.id = $1::uuid FOR UPDATE OF j"};
 
 static struct error *list(struct http_call *call, struct http_answer *answer)
 {
@@ -63,6 +67,7 @@ static struct error *retry(struct http_call *call, struct http_answer *answer)
     TRY(job_retry(call->db, id));
     if (!db_is_null(rows, 0, 1))
         answer->audit_unit = arena_strdup(call->arena, db_get_text(rows, 0, 1));
+    answer->audit_cloud = arena_strdup(call->arena, db_get_text(rows, 0, 2));
     answer->audit_subject = id;
     TRY(answer_job(call, 202, answer));
     answer->retry_after = 1;

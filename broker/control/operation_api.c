@@ -77,6 +77,7 @@ static struct error *cancel(struct http_call *call, struct http_answer *answer)
     TRY(find(call, &operation));
     TRY(operation_cancel(call->db, &operation));
     answer->audit_unit = operation.unit;
+    answer->audit_cloud = operation.cloud;
     answer->audit_subject = operation.id;
     return answer_operation(call, operation.id, 202, answer);
 }
@@ -118,6 +119,7 @@ static struct error *retry(struct http_call *call, struct http_answer *answer)
     TRY(!strcmp(operation.kind, "order") ? order_again(call, &operation, &id)
                                          : operate_again(call, &operation, &id));
     answer->audit_unit = operation.unit;
+    answer->audit_cloud = operation.cloud;
     answer->audit_subject = id;
     return answer_operation(call, id, 202, answer);
 }

@@ -330,7 +330,7 @@ struct error *order_place(struct db *db, struct arena *arena, const char *princi
                               .resources =
                                   arena_array(arena, order->resources.count, sizeof(struct resource)),
                               .now = now};
-    struct order_made made = {id_new_in(arena), id_new_in(arena)};
+    struct order_made made = {.order = id_new_in(arena), .operation = id_new_in(arena)};
     struct error *error = check_all(&placing);
     if (error) {
         error_free(placing.errors);
@@ -345,17 +345,17 @@ struct error *order_place(struct db *db, struct arena *arena, const char *princi
                DB_VALUES(db_text(order->unit), db_text(made.order), db_text(order->system),
                          db_text(principal), db_text(made.operation), db_text(order->note), db_moment(now)),
                NULL));
-    const char *cloud = placing.resources[0].cloud;
-    for (size_t i = 1; cloud && i < placing.count; i++)
-        if (strcmp(placing.resources[i].cloud, cloud))
-            cloud = NULL;
+    made.cloud = placing.resources[0].cloud;
+    for (size_t i = 1; made.cloud && i < placing.count; i++)
+        if (strcmp(placing.resources[i].cloud, made.cloud))
+            made.cloud = NULL;
     TRY(operation_start(db,
                         &(struct operation_new){.id = made.operation,
                                                 .kind = "order",
                                                 .unit = order->unit,
                                                 .system = order->system,
-                                                .cloud = cloud,
-                                                .provider = cloud ? placing.resources[0].provider : NULL,
+                                                .cloud = made.cloud,
+                                                .provider = made.cloud ? placing.resources[0].provider : NULL,
                                                 .order = made.order,
                                                 .principal = principal,
                                                 .args = request},

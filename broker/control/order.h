@@ -24,6 +24,7 @@ extern const struct json_spec order_spec;
 
 struct order_made {
     const char *order, *operation; /* UUIDs in the arena */
+    const char *cloud;             /* of all resources; NULL: they are on several */
 };
 
 /* Everything that is wrong with the request comes at once (ERR_INVALID with pointers); then quota (ERR_QUOTA)

@@ -35,6 +35,7 @@ static struct error *add_order(struct http_call *call, struct http_answer *answe
                   arena_printf(call->arena, "/v1/operations/%s", made.operation), answer));
     answer->retry_after = 1;
     answer->audit_unit = order.unit;
+    answer->audit_cloud = made.cloud;
     answer->audit_subject = made.order;
     return NULL;
 }

@@ -259,6 +259,20 @@ static bool any_refused(const struct work *work)
     return false;
 }
 
+/* Of all events that were not refused; NULL: they are of several, or there is none. */
+static const char *only_cloud(const struct work *work)
+{
+    const char *cloud = NULL;
+    for (size_t i = 0; i < work->count; i++) {
+        if (work->slots[i].error)
+            continue;
+        if (cloud && strcmp(cloud, work->slots[i].report.cloud) != 0)
+            return NULL;
+        cloud = work->slots[i].report.cloud;
+    }
+    return cloud;
+}
+
 static struct error *take_usage(struct http_call *call, struct http_answer *ret_answer)
 {
     struct work work = {.call = call};
@@ -283,8 +297,10 @@ static struct error *take_usage(struct http_call *call, struct http_answer *ret_
         return refuse_one(work.slots[0].error);
     if (atomic && any_refused(&work))
         return refuse_all(&work);
-    *ret_answer =
-        (struct http_answer){.status = 200, .body = answer_json(&work), .audit_subject = work.provider};
+    *ret_answer = (struct http_answer){.status = 200,
+                                       .body = answer_json(&work),
+                                       .audit_cloud = only_cloud(&work),
+                                       .audit_subject = work.provider};
     return NULL;
 }
 

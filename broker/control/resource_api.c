@@ -79,6 +79,7 @@ static struct error *begin(struct http_call *call, const struct resource *resour
     answer->etag = NULL;
     answer->retry_after = 1;
     answer->audit_unit = resource->unit;
+    answer->audit_cloud = resource->cloud;
     answer->audit_subject = resource->id;
     return NULL;
 }

@@ -59,13 +59,25 @@ const char *http_header(const struct http_call *call, const char *name)
     return call_header(call->internal, name);
 }
 
-const char *http_param(const struct http_call *call, const char *name)
+static const char *find_param(const struct router_match *match, const char *name)
 {
-    const struct router_match *match = &call->internal->match;
     for (size_t i = 0; i < match->param_count; i++)
         if (strcmp(match->names[i], name) == 0)
             return match->values[i];
-    abort(); /* a bug: the pattern has no such parameter */
+    return NULL;
+}
+
+const char *call_cloud(const struct http_internal *call)
+{
+    return find_param(&call->match, "cloud");
+}
+
+const char *http_param(const struct http_call *call, const char *name)
+{
+    const char *value = find_param(&call->internal->match, name);
+    if (!value)
+        abort(); /* a bug: the pattern has no such parameter */
+    return value;
 }
 
 const char *http_query(const struct http_call *call, const char *name)

@@ -8,5 +8,7 @@
 struct http_internal *call_new(struct stream *stream);
 /* A header field of the call, or NULL. */
 const char *call_header(const struct http_internal *call, const char *name);
+/* The path's parameter {cloud}, or NULL: for the audit row. */
+const char *call_cloud(const struct http_internal *call);
 
 #endif

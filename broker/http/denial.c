@@ -22,7 +22,8 @@ bool denial_allowed(struct server *server)
     return (now & UINT32_MAX) <= most;
 }
 
-void denial_record(struct stream *stream, const char *permission, struct principal *principal, int status)
+void denial_record(struct stream *stream, const char *permission, struct principal *principal,
+                   const char *cloud, int status)
 {
     struct server *server = stream->connection->loop->server;
     if (!server->settings.conninfo || !denial_allowed(server))
@@ -31,6 +32,7 @@ void denial_record(struct stream *stream, const char *permission, struct princip
     call->audit_only = true;
     call->denied_status = status;
     call->denied_permission = arena_strdup(call->arena, permission);
+    call->denied_cloud = arena_strdup(call->arena, cloud);
     call->path = arena_strndup(call->arena, call->path, strcspn(call->path, "?"));
     call->principal = principal ? principal_ref(principal) : NULL;
     if (!workers_push(server->workers, call)) {
@@ -55,6 +57,7 @@ static struct error *write_row(struct db *db, void *context)
         .method = call->method,
         .path = call->path,
         .unit = call->principal ? principal_unit(call->principal) : NULL,
+        .cloud = call->denied_cloud,
         .request_id = call->request_id,
         .status = denied->status,
     };

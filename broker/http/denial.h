@@ -6,8 +6,9 @@
 
 #include "broker/http/inside.h"
 
-/* On the loop. `permission` NULL: the resource needs none. */
-void denial_record(struct stream *stream, const char *permission, struct principal *principal, int status);
+/* On the loop. `permission` NULL: the resource needs none; `cloud` NULL: the path names none. */
+void denial_record(struct stream *stream, const char *permission, struct principal *principal,
+                   const char *cloud, int status);
 /* On a worker: whether one more row may be written now. */
 bool denial_allowed(struct server *server);
 /* On a worker: writes the row of a denied call. Failures are logged. */

@@ -66,7 +66,7 @@ static void answer_document(struct stream *stream, const struct document *docume
         if (!error && !principal_may(principal, document->permission))
             error = error_new(ERR_DENIED, "this needs the permission %s", document->permission);
         if (error)
-            denial_record(stream, document->permission, principal, problem_status(error));
+            denial_record(stream, document->permission, principal, NULL, problem_status(error));
         principal_unref(principal);
         if (error) {
             stream_problem(stream, error, 0);
@@ -184,7 +184,7 @@ static struct error *check_call(struct stream *stream, struct http_internal *cal
     if (!error && route->permission && call->principal && !principal_may(call->principal, route->permission))
         error = error_new(ERR_DENIED, "this needs the permission %s", route->permission);
     if (error) {
-        denial_record(stream, route->permission, call->principal, problem_status(error));
+        denial_record(stream, route->permission, call->principal, call_cloud(call), problem_status(error));
         return error;
     }
     TRY(check_query(call));

@@ -76,6 +76,8 @@ struct http_answer {
     struct http_source *source; /* arena; its `done` is called whatever becomes of the answer */
     const char *file_name;      /* arena; for a caller that saves the answer; NULL: not meant to be saved */
     const char *audit_unit;     /* for the audit row: whose thing it was; NULL: none */
+    const char *audit_cloud;    /* the one cloud it concerns, whose regulators read the row; NULL: the path's
+                                   {cloud}, and without one none or several */
     const char *audit_subject;
 };
 

@@ -168,6 +168,7 @@ struct http_internal {
     bool audit_only; /* a denied call: the worker only writes its audit row */
     int denied_status;
     const char *denied_permission; /* NULL: none was asked */
+    const char *denied_cloud;      /* that the path names; NULL: none */
     struct arena *arena;
     const struct http_route *route;
     struct target target;

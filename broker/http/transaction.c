@@ -199,6 +199,7 @@ static struct error *record(struct run *run, struct db *db)
         .method = call->method,
         .path = call->path,
         .unit = unit,
+        .cloud = run->answer.audit_cloud ? run->answer.audit_cloud : call_cloud(call),
         .subject = run->answer.audit_subject,
         .request_id = call->request_id,
         .status = run->answer.status,
@@ -273,6 +274,7 @@ void call_run(struct http_internal *call, struct db *db)
         bool denied = status == 401 || status == 403 || status == 404;
         if (db && denied && denial_allowed(call->server)) {
             call->denied_permission = call->route->permission;
+            call->denied_cloud = call_cloud(call);
             denial_write(call, db, status);
         }
     }

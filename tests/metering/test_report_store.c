@@ -196,12 +196,13 @@ struct decision {
 static struct error *decide_body(struct db *db, void *context)
 {
     struct decision *decision = context;
+    const char *cloud;
     ARENA_AUTO struct arena *arena = arena_new();
     if (decision->due)
         return report_take_due(db, arena, decision->at, &decision->more);
     if (decision->discard)
-        return report_discard(db, "/providers/p1/m", decision->id, decision->at);
-    return report_release(db, arena, "/providers/p1/m", decision->id, decision->at);
+        return report_discard(db, arena, "/providers/p1/m", decision->id, decision->at, &cloud);
+    return report_release(db, arena, "/providers/p1/m", decision->id, decision->at, &cloud);
 }
 
 static struct error *decide(struct decision *decision)

@@ -14,6 +14,7 @@
 #include "broker/auth/auth.h"
 #include "broker/auth/principal_store.h"
 #include "broker/base/json.h"
+#include "broker/control/identity.h"
 #include "broker/control/routes.h"
 #include "broker/control/sync.h"
 #include "tests/support/h2.h"
@@ -56,9 +57,10 @@ static struct error *enrol(struct db *db, void *context)
 
 static int open_api(void **state)
 {
-    static const struct http_table *const tables[] = {&capacity_routes, &endpoint_routes,  &operation_routes,
-                                                      &drift_routes,    &job_routes,       &resource_routes,
-                                                      &order_routes,    &fulfilment_routes};
+    static const struct http_table *const tables[] = {&capacity_routes, &endpoint_routes,   &operation_routes,
+                                                      &drift_routes,    &job_routes,        &resource_routes,
+                                                      &order_routes,    &fulfilment_routes, &cloud_routes,
+                                                      &quota_routes,    &unit_routes,       &audit_routes};
     char folder[512];
     house_open(state);
     pg_exec(house.pg,
@@ -99,14 +101,14 @@ static json_t *call(struct arena *arena, enum who who, const char *method, const
                                 NULL};
     const char *const matching[] = {"content-type", "application/json", "if-match", if_match, NULL};
     struct h2_request request = {.method = method, .path = path, .token = tokens[who], .body = body};
-    if (!strcmp(method, "POST") && !strstr(path, "/jobs/"))
+    if (strcmp(method, "GET") != 0 && !strstr(path, "/jobs/"))
         request.headers = if_match ? matching : with;
     request.length = body ? strlen(body) : 0;
     const struct h2_reply *reply = h2_call(client, &request);
     if (reply->status != status)
         fail_msg("%s %s as %s: %d %s", method, path, grants[who].id, reply->status,
                  reply->body ? reply->body : "");
-    json_t *json = json_loads(reply->body, 0, NULL);
+    json_t *json = status == 204 ? json_null() : json_loads(reply->body, 0, NULL);
     assert_non_null(json);
     return json_hold(arena, json);
 }
@@ -410,6 +412,77 @@ static void a_unit_expands_for_free(void **state)
     house_check();
 }
 
+/* "action status" of what the trail tells the caller, oldest first; every row must be of the cloud. */
+static const char *trail(struct arena *arena, enum who who, const char *cloud)
+{
+    const json_t *rows = json_object_get(call(arena, who, "GET", "/v1/audit", NULL, 200), "audit");
+    const char *told = "";
+    size_t index;
+    json_t *row;
+    json_array_foreach (rows, index, row) {
+        assert_string_equal(text(row, "cloud"), cloud);
+        told = arena_printf(arena, "%s %d\n%s", text(row, "action"),
+                            (int)json_integer_value(json_object_get(row, "status")), told);
+    }
+    return told;
+}
+
+#define ORDER_OF(clouds) "{\"unit\":\"u\",\"system\":\"u001\",\"resources\":[" clouds "]}"
+#define ACCOUNT_ON(cloud)                                                                       \
+    "{\"kind\":\"remote-account\",\"name\":\"ops-" cloud "\",\"cloud\":\"" cloud "\",\"spec\":" \
+    "{\"accounts\":3}}"
+
+static void a_regulator_reads_the_trail_of_its_clouds(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    pg_exec(house.pg, "INSERT INTO cloud (id, name, kind, provider_id, created_at, updated_at)"
+                      " VALUES ('d', 'D', 'health', 'p', now(), now())");
+    const char *before = trail(arena, REGULATOR, "c");
+    assert_string_equal(trail(arena, OTHER_REGULATOR, "d"), "");
+    for (int i = 0; i < 2; i++) {
+        const char *cloud = i ? "d" : "c";
+        call(arena, ADMIN, "POST", arena_printf(arena, "/v1/clouds/%s/sites", cloud),
+             "{\"id\":\"second\",\"name\":\"S\"}", 201);
+        call(arena, ADMIN, "PUT", arena_printf(arena, "/v1/clouds/%s/capacity", cloud),
+             "{\"bandwidth_mbps\":90}", 204);
+        call(arena, ADMIN, "PATCH", arena_printf(arena, "/v1/units/u/quotas/%s", cloud), "{\"vcpu\":-1}",
+             204);
+        call(arena, UNIT, "POST", "/v1/orders", i ? ORDER_OF(ACCOUNT_ON("d")) : ORDER_OF(ACCOUNT_ON("c")),
+             202);
+    }
+    /* Of no cloud, and of two. */
+    call(arena, ADMIN, "POST", "/v1/units/u/systems", "{\"id\":\"u009\",\"name\":\"S\",\"classified\":false}",
+         201);
+    call(arena, UNIT, "POST", "/v1/orders",
+         "{\"unit\":\"u\",\"system\":\"u002\",\"resources\":[" ACCOUNT_ON("c") "," ACCOUNT_ON("d") "]}", 202);
+    house_run();
+    jobs_await(house.pg, "SELECT count(*) FROM fulfilment WHERE state = 'open'", "4");
+    char *asked = house_text("SELECT id FROM fulfilment WHERE name = 'ops-c' AND system_id = 'u001'");
+    call(arena, OPERATOR, "POST", arena_printf(arena, "/v1/fulfilments/%s:complete", asked),
+         "{\"reference\":\"r\"}", 200);
+    free(asked);
+    jobs_await(house.pg, "SELECT count(*) FROM resource WHERE state = 'active'", "1");
+    if_match = "\"v1\"";
+    call(arena, ADMIN, "PATCH", "/v1/endpoints/e-ext", "{\"timeout_ms\":2000}", 200);
+    if_match = NULL;
+    asked = house_text("SELECT id FROM resource WHERE state = 'active'");
+    call(arena, UNIT, "POST", arena_printf(arena, "/v1/resources/%s:resize", asked), "{\"accounts\":4}", 202);
+    free(asked);
+    asked = house_text("SELECT id FROM operation WHERE cloud_id = 'd'");
+    call(arena, UNIT, "DELETE", arena_printf(arena, "/v1/operations/%s", asked), NULL, 202);
+    free(asked);
+    call(arena, UNIT, "PUT", "/v1/clouds/c/capacity", "{\"bandwidth_mbps\":1}", 403);
+    jobs_await(house.pg, "SELECT count(*) FROM audit WHERE cloud_id = 'c' AND status = 403", "1");
+    assert_string_equal(trail(arena, REGULATOR, "c"),
+                        arena_printf(arena, "%s%s", before,
+                                     "clouds:write 201\ncapacity:write 204\nquotas:write 204\n"
+                                     "orders:write 202\nfulfilments:write 200\nendpoints:write 200\n"
+                                     "resources:operate 202\ncapacity:write 403\n"));
+    assert_string_equal(trail(arena, OTHER_REGULATOR, "d"),
+                        "clouds:write 201\ncapacity:write 204\nquotas:write 204\norders:write 202\n"
+                        "operations:cancel 202\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_reset, house_rest)
 
 int main(void)
@@ -424,6 +497,7 @@ int main(void)
         TEST(the_operator_fulfils_what_waits),
         TEST(kinds_with_a_path_are_operated_there),
         TEST(a_unit_expands_for_free),
+        TEST(a_regulator_reads_the_trail_of_its_clouds),
     };
     return cmocka_run_group_tests(tests, open_api, close_api);
 }

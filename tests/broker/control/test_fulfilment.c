@@ -41,9 +41,10 @@ static struct error *end_body(struct db *db, void *context)
 {
     ARENA_AUTO struct arena *arena = arena_new();
     struct ending *ending = context;
-    const char *unit;
-    TRY(fulfilment_end(db, arena, ending->id, &ending->answer, clock_now(house.clock), &unit));
+    const char *unit, *cloud;
+    TRY(fulfilment_end(db, arena, ending->id, &ending->answer, clock_now(house.clock), &unit, &cloud));
     assert_string_equal(unit, "u");
+    assert_string_equal(cloud, "c");
     return NULL;
 }
 

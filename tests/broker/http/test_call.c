@@ -51,10 +51,23 @@ static struct error *get(struct http_call *call, struct http_answer *ret_answer)
     return NULL;
 }
 
+/* The cloud of the audit row: the handler's word, or the path's. */
+static struct error *move(struct http_call *call, struct http_answer *ret_answer)
+{
+    const char *to = json_string_value(json_object_get(call->body, "to"));
+    if (!to)
+        return error_new(ERR_NOT_FOUND, "no such place");
+    ret_answer->audit_cloud = *to ? arena_strdup(call->arena, to) : NULL;
+    ret_answer->status = 204;
+    return NULL;
+}
+
 static const struct http_route routes[] = {
     {"POST", "/v1/things", make, "orders:write", HTTP_KEYED, NULL},
     {"GET", "/v1/things/{name}", get, "orders:read", 0, NULL},
     {"POST", "/v1/audited", make, "audit:verify", 0, NULL},
+    {"POST", "/v1/clouds/{cloud}:move", move, "orders:write", 0, NULL},
+    {"DELETE", "/v1/clouds/{cloud}", move, "clouds:write", HTTP_NO_BODY, NULL},
 };
 static const struct http_table table = HTTP_TABLE(routes);
 static const struct http_table *const tables[] = {&table, &server_routes};
@@ -252,6 +265,34 @@ static void test_denied(void **state)
     h2_close(client);
 }
 
+static int32_t move_to(struct h2_client *client, const char *body)
+{
+    const char *headers[] = {"content-type", "application/json", NULL};
+    return h2_send(client, &(struct h2_request){.method = "POST",
+                                                .path = "/v1/clouds/c1:move",
+                                                .token = fixture.alice,
+                                                .headers = headers,
+                                                .body = body,
+                                                .length = strlen(body)});
+}
+
+static void test_cloud_of_the_row(void **state)
+{
+    struct h2_client *client = client_new();
+    assert_int_equal(h2_wait(client, move_to(client, "{\"to\":\"c2\"}"))->status, 204);
+    assert_int_equal(count_of("SELECT count(*) FROM audit WHERE cloud_id = 'c2' AND status = 204"), 1);
+    assert_int_equal(h2_wait(client, move_to(client, "{\"to\":\"\"}"))->status, 204);
+    assert_int_equal(count_of("SELECT count(*) FROM audit WHERE cloud_id = 'c1' AND status = 204"), 1);
+    assert_int_equal(h2_wait(client, move_to(client, "{}"))->status, 404);
+    assert_int_equal(count_of("SELECT count(*) FROM audit WHERE cloud_id = 'c1' AND status = 404"), 1);
+    const struct h2_request denied = {.method = "DELETE", .path = "/v1/clouds/c3", .token = fixture.alice};
+    assert_int_equal(h2_call(client, &denied)->status, 403);
+    fixture_until("SELECT count(*) FROM audit WHERE cloud_id = 'c3' AND status = 403", 1);
+    assert_int_equal(
+        count_of("SELECT count(*) FROM audit WHERE path = '/v1/things' AND cloud_id IS NOT NULL"), 0);
+    h2_close(client);
+}
+
 /* Knocking on a closed door does not fill the trail. */
 static void test_denials_capped(void **state)
 {
@@ -304,6 +345,7 @@ int main(void)
         cmocka_unit_test_setup(test_race, clean),
         cmocka_unit_test_setup(test_scope_and_audit, clean),
         cmocka_unit_test_setup(test_denied, clean),
+        cmocka_unit_test_setup(test_cloud_of_the_row, clean),
         cmocka_unit_test_setup(test_denials_capped, clean),
         cmocka_unit_test_setup(test_certificate, clean),
         cmocka_unit_test_setup(test_ready, clean),
