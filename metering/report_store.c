@@ -10,6 +10,7 @@
 #include "broker/base/buf.h"
 #include "broker/base/digest.h"
 #include "broker/base/json.h"
+#include "metering/archive.h"
 #include "metering/report_derive.h"
 
 /* Also has the transaction's statements planned anew: a plan made while the journal was small would read all
@@ -211,6 +212,29 @@ static void refuse_far(struct arena *arena, struct report_slot *slots, size_t co
             report_refuse(arena, &slots[i], error_member("/time", "is more than 366 days ahead"));
 }
 
+/* What is archived cannot be rated again (archive.h): reports of it are refused, and leave the list. */
+static struct error *refuse_archived(struct db *db, struct arena *arena, struct known_report *list,
+                                     moment now, size_t *count)
+{
+    struct archive_bounds bounds = {0};
+    size_t kept = 0;
+    bool old = false;
+    for (size_t i = 0; i < *count; i++)
+        old = old || list[i].report->at < now - ARCHIVE_AGE_LEAST;
+    if (old)
+        TRY(archive_bounds(db, &bounds));
+    for (size_t i = 0; i < *count; i++) {
+        if (bounds.usage && list[i].report->at <= bounds.usage)
+            report_refuse(arena, list[i].slot,
+                          error_member("/time", "is archived: usage up to %s cannot change any more",
+                                       moment_text(arena, bounds.usage)));
+        else
+            list[kept++] = list[i];
+    }
+    *count = kept;
+    return NULL;
+}
+
 struct error *report_take(struct db *db, struct arena *arena, struct report_slot *slots, size_t count,
                           moment now)
 {
@@ -226,6 +250,7 @@ struct error *report_take(struct db *db, struct arena *arena, struct report_slot
     TRY(lock_provider(db, provider));
     TRY(find_known(db, arena, provider, list, good));
     good = sort_out(arena, list, good);
+    TRY(refuse_archived(db, arena, list, now, &good));
     for (size_t i = 0; i < good; i++) {
         list[i].quarantined = list[i].report->at > now + REPORT_AHEAD;
         list[i].slot->outcome = list[i].quarantined ? REPORT_QUARANTINED : REPORT_COUNTED;

@@ -5,8 +5,9 @@
 struct auth;
 
 struct metering_services {
-    struct auth *auth;     /* signs bills; NULL: they stay unsigned (tests) */
-    unsigned rate_workers; /* connections that rate a month side by side; 0 or 1: the caller's own alone */
+    struct auth *auth;       /* signs bills; NULL: they stay unsigned (tests) */
+    unsigned rate_workers;   /* connections that rate a month side by side; 0 or 1: the caller's own alone */
+    const char *archive_dir; /* of archives; NULL: none are made here */
 };
 
 #endif

@@ -25,17 +25,19 @@ struct usage_subject {
  *
  * Two calls for one resource at once: the second fails (ERR_EXISTS or ERR_SERIALIZATION), so callers hold the
  * resource's row. `at` within a month that is closed is taken; the difference is an adjustment on the next
- * bill. */
+ * bill. ERR_CONFLICT when `at` is within what is archived (archive.h): it cannot be rated again. */
 struct error *usage_set(struct db *db, const struct usage_subject *subject, const struct item_quantity *items,
                         size_t count, moment at) ERROR_MUST_USE;
 
 /* From when on the usage of a resource can change when it changes at `now`: `now`, or its latest known change
- * when that is later. Clocks of several brokers differ a little, and a machine's may be set back; a deletion
- * must not fail for that. The later moment keeps what is known without gap or overlap. */
+ * when that is later, or the first moment that is not archived. Clocks of several brokers differ a little,
+ * and a machine's may be set back; a deletion must not fail for that. The later moment keeps what is known
+ * without gap or overlap. */
 struct error *usage_moment(struct db *db, const char *unit, const char *resource, moment now,
                            moment *ret_at) ERROR_MUST_USE;
 
-/* Closes all; nothing open is success. ERR_CONFLICT when `at` is before an open interval's start. */
+/* Closes all; nothing open is success. ERR_CONFLICT when `at` is before an open interval's start, or within
+ * what is archived. */
 struct error *usage_end(struct db *db, const char *unit, const char *resource, moment at) ERROR_MUST_USE;
 
 struct usage_row {

@@ -6,13 +6,14 @@
 
 static const struct db_statement open_intervals = {
     "usage_open",
-    "SELECT item, micro, system_id, cloud_id, provider_id, start_at, tariff, industry, zone_id, architecture"
+    "SELECT item, micro, system_id, cloud_id, provider_id, start_at, tariff, industry, zone_id, architecture,"
+    " (SELECT nullif(until, '-infinity') FROM usage_archived)"
     " FROM usage_interval WHERE unit_id = $1 AND resource_id = $2 AND end_at = 'infinity'"
     " ORDER BY item, tariff FOR UPDATE"};
 static const struct db_statement latest_change = {
-    "usage_latest",
-    "SELECT max(CASE end_at WHEN 'infinity' THEN start_at ELSE end_at END) FROM usage_interval"
-    " WHERE unit_id = $1 AND resource_id = $2"};
+    "usage_latest", "SELECT max(CASE end_at WHEN 'infinity' THEN start_at ELSE end_at END),"
+                    " (SELECT nullif(until, '-infinity') FROM usage_archived) FROM usage_interval"
+                    " WHERE unit_id = $1 AND resource_id = $2"};
 static const struct db_statement drop_empty = {
     "usage_drop_empty",
     "WITH gone AS (DELETE FROM usage_interval WHERE unit_id = $1 AND resource_id = $2"
@@ -111,20 +112,44 @@ static size_t matching(const struct usage_subject *subject, const struct item_qu
     return i;
 }
 
-struct error *usage_moment(struct db *db, const char *unit, const char *resource, moment now, moment *ret_at)
+/* What is archived cannot be rated again, so it cannot change. */
+static struct error *refuse_archived(const char *resource, moment at, moment archived)
+{
+    char asked[MOMENT_TEXT], until[MOMENT_TEXT];
+    if (!archived || at > archived)
+        return NULL;
+    moment_format(at, asked);
+    moment_format(archived, until);
+    return error_new(ERR_CONFLICT, "usage of %s cannot change at %s: usage up to %s is archived", resource,
+                     asked, until);
+}
+
+/* Up to when the resource is known, and up to when all usage is archived; 0: neither. */
+static struct error *known_until(struct db *db, const char *unit, const char *resource, moment *ret_latest,
+                                 moment *ret_archived)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
     TRY(db_query(db, &latest_change, DB_VALUES(db_text(unit), db_text(resource)), &rows));
-    bool later = !db_is_null(rows, 0, 0) && db_get_moment(rows, 0, 0) > now;
-    *ret_at = later ? db_get_moment(rows, 0, 0) : now;
+    *ret_latest = db_get_moment(rows, 0, 0);
+    *ret_archived = db_get_moment(rows, 0, 1);
+    return NULL;
+}
+
+struct error *usage_moment(struct db *db, const char *unit, const char *resource, moment now, moment *ret_at)
+{
+    moment latest, archived;
+    TRY(known_until(db, unit, resource, &latest, &archived));
+    moment first = archived && archived >= latest ? archived + 1 : latest;
+    *ret_at = first > now ? first : now;
     return NULL;
 }
 
 static struct error *refuse_past(struct db *db, const char *unit, const char *resource, moment at)
 {
-    moment earliest;
-    TRY(usage_moment(db, unit, resource, at, &earliest));
-    return earliest > at ? too_early(resource, at, earliest) : NULL;
+    moment latest, archived;
+    TRY(known_until(db, unit, resource, &latest, &archived));
+    TRY(refuse_archived(resource, at, archived));
+    return latest > at ? too_early(resource, at, latest) : NULL;
 }
 
 static struct error *add_item(struct db *db, const struct usage_subject *subject,
@@ -170,6 +195,8 @@ struct error *usage_end(struct db *db, const char *unit, const char *resource, m
     for (size_t row = 0; row < db_count(rows); row++)
         if (db_get_moment(rows, row, 5) > at)
             return too_early(resource, at, db_get_moment(rows, row, 5));
+    if (db_count(rows))
+        TRY(refuse_archived(resource, at, db_get_moment(rows, 0, 10)));
     for (size_t row = 0; row < db_count(rows); row++)
         TRY(end_row(db, unit, resource, rows, row, at));
     return NULL;

@@ -6,18 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void put_hex(const unsigned char digest[32], char hex[DIGEST_HEX])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (unsigned i = 0; i < 32; i++) {
+        hex[2 * i] = digits[digest[i] >> 4];
+        hex[2 * i + 1] = digits[digest[i] & 15];
+    }
+    hex[64] = '\0';
+}
+
 static void digest_hex(const EVP_MD *type, const void *bytes, size_t length, char hex[DIGEST_HEX])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     if (!EVP_Digest(bytes, length, digest, &size, type, NULL) || size != 32)
         abort(); /* the library lacks the digest: the broker cannot keep its promises */
-    static const char digits[] = "0123456789abcdef";
-    for (unsigned i = 0; i < size; i++) {
-        hex[2 * i] = digits[digest[i] >> 4];
-        hex[2 * i + 1] = digits[digest[i] & 15];
-    }
-    hex[64] = '\0';
+    put_hex(digest, hex);
 }
 
 void digest_sha256(const void *bytes, size_t length, char hex[DIGEST_HEX])
@@ -28,6 +33,39 @@ void digest_sha256(const void *bytes, size_t length, char hex[DIGEST_HEX])
 void digest_sm3(const void *bytes, size_t length, char hex[DIGEST_HEX])
 {
     digest_hex(EVP_sm3(), bytes, length, hex);
+}
+
+struct digest_sm3 {
+    EVP_MD_CTX *context;
+};
+
+struct digest_sm3 *digest_sm3_begin(void)
+{
+    struct digest_sm3 *digest = xcalloc(1, sizeof *digest);
+    digest->context = EVP_MD_CTX_new();
+    if (!digest->context || !EVP_DigestInit_ex(digest->context, EVP_sm3(), NULL))
+        abort(); /* as above */
+    return digest;
+}
+
+void digest_sm3_add(struct digest_sm3 *digest, const void *bytes, size_t length)
+{
+    if (!EVP_DigestUpdate(digest->context, bytes, length))
+        abort();
+}
+
+void digest_sm3_end(struct digest_sm3 *digest, char hex[DIGEST_HEX])
+{
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (!digest)
+        return;
+    if (!EVP_DigestFinal_ex(digest->context, bytes, &size) || size != 32)
+        abort();
+    if (hex)
+        put_hex(bytes, hex);
+    EVP_MD_CTX_free(digest->context);
+    free(digest);
 }
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

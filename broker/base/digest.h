@@ -13,6 +13,13 @@
 void digest_sha256(const void *bytes, size_t length, char hex[DIGEST_HEX]);
 void digest_sm3(const void *bytes, size_t length, char hex[DIGEST_HEX]);
 
+/* SM3 over bytes that come in pieces. The end gives the digest (hex NULL: nobody asks) and frees; NULL is
+ * fine there. */
+struct digest_sm3;
+struct digest_sm3 *digest_sm3_begin(void);
+void digest_sm3_add(struct digest_sm3 *digest, const void *bytes, size_t length);
+void digest_sm3_end(struct digest_sm3 *digest, char hex[DIGEST_HEX]);
+
 /* base64url without padding (RFC 7515). */
 const char *base64url_encode(struct arena *arena, const void *bytes, size_t length);
 struct error *base64url_decode(struct arena *arena, const char *text, size_t length,

@@ -187,6 +187,30 @@ static void a_resource_passes_to_another_unit(void **state)
     is("u1 p1/vm 1001=4@03-01..03-05, u2 p1/vm 1001=4@03-05..03-07, u2 p1/vm 1001=4@03-10..");
 }
 
+/* What is archived cannot be rated again: an event of then is refused, known ones are duplicates as ever, and
+ * what began then and still runs changes after it. */
+static void archived_months_take_none(void **state)
+{
+    now = at("2026-06-10T00:00:00Z");
+    TELL("1", "vm", "2026-01-10T00:00:00Z", "1001=4");
+    pg_exec(ledger.pg, "UPDATE usage_archived SET until = '2026-02-01T00:00:00+08:00'");
+    ARENA_AUTO struct arena *arena = arena_new();
+    const struct told early = TOLD("2", "vm", "2026-01-31T16:00:00Z", "1001=6"),
+                      again = TOLD("1", "vm", "2026-01-10T00:00:00Z", "1001=4"),
+                      after = TOLD("3", "vm", "2026-03-10T00:00:00Z", "1001=8");
+    struct batch batch = {.arena = arena,
+                          .text = arena_printf(arena, "%s\n%s\n%s", text_of(arena, &early),
+                                               text_of(arena, &again), text_of(arena, &after))};
+    take(&batch);
+    assert_int_equal(batch.slots[0].outcome, REPORT_REFUSED);
+    assert_non_null(strstr(error_message(batch.slots[0].error), "usage up to 2026-01-31T16:00:00.000000Z"));
+    assert_int_equal(batch.slots[1].outcome, REPORT_DUPLICATE);
+    assert_int_equal(batch.slots[2].outcome, REPORT_COUNTED);
+    is("u1 p1/vm 1001=4@01-10..03-10, u1 p1/vm 1001=8@03-10..");
+    assert_int_equal(number("SELECT count(*) FROM usage_event"), 2);
+    pg_exec(ledger.pg, "UPDATE usage_archived SET until = '-infinity'");
+}
+
 struct decision {
     const char *id;
     moment at;
@@ -470,6 +494,7 @@ int main(void)
         cmocka_unit_test_setup(again_is_a_duplicate_and_other_a_conflict, clear),
         cmocka_unit_test_setup(late_events_rewrite_and_keep_what_was_known, clear),
         cmocka_unit_test_setup(a_resource_passes_to_another_unit, clear),
+        cmocka_unit_test_setup(archived_months_take_none, clear),
         cmocka_unit_test_setup(what_is_ahead_waits, clear),
         cmocka_unit_test_setup(late_for_a_closed_month_is_corrected, clear),
         cmocka_unit_test_setup(the_database_keeps_its_own_rules, clear),

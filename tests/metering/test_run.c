@@ -76,7 +76,7 @@ static struct error *rate_body(struct db *db, void *context)
 {
     struct rating *rating = context;
     ARENA_AUTO struct arena *arena = arena_new();
-    const struct metering_services services = {auth, rating->workers};
+    const struct metering_services services = {.auth = auth, .rate_workers = rating->workers};
     return bill_rate_month(db, arena, &services, rating->month, month_end(rating->month), &rating->run);
 }
 
@@ -84,7 +84,7 @@ static struct error *close_body(struct db *db, void *context)
 {
     struct rating *rating = context;
     ARENA_AUTO struct arena *arena = arena_new();
-    const struct metering_services services = {auth, rating->workers};
+    const struct metering_services services = {.auth = auth, .rate_workers = rating->workers};
     return bill_close_month(db, arena, &services, rating->month, month_end(rating->month), &rating->closed);
 }
 

@@ -24,6 +24,13 @@ static void test_vectors(void **state)
         memcpy(long_text + (size_t)i * 4, "abcd", 4);
     digest_sm3(long_text, 64, hex); /* A.2 */
     assert_string_equal(hex, "debe9ff92275b8a138604889c18e5a4d6fdb70e5387e5765293dcba39c0c5732");
+    struct digest_sm3 *pieces = digest_sm3_begin();
+    for (size_t at = 0, size = 0; at < 64; at += size, size = (size + 1) % 9)
+        digest_sm3_add(pieces, long_text + at, at + size < 64 ? size : 64 - at);
+    digest_sm3_end(pieces, hex);
+    assert_string_equal(hex, "debe9ff92275b8a138604889c18e5a4d6fdb70e5387e5765293dcba39c0c5732");
+    digest_sm3_end(digest_sm3_begin(), NULL);
+    digest_sm3_end(NULL, hex);
 }
 
 static void test_base64url(void **state)
