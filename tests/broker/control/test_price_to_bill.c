@@ -310,6 +310,10 @@ static void use_becomes_bills(void **state)
     assert_string_equal(text(bill, "number"), arena_printf(arena, "YQ%.4s%s.dear.u1", month, month + 5));
     assert_int_equal(json_array_size(json_object_get(bill, "lines")), 2);
     assert_string_equal(text(json_array_get(json_object_get(bill, "lines"), 1), "amount_yuan"), "329.20");
+    /* The free base security services (3.1.4, 3.2.2): all 17, for nothing. */
+    json_t *included = json_object_get(bill, "included_services");
+    assert_string_equal(text(included, "amount_yuan"), "0.00");
+    assert_int_equal(json_array_size(json_object_get(included, "services")), 17);
     call(arena, "GET", "/v1/bills/none", NULL, 404);
 }
 

@@ -152,6 +152,17 @@ static void an_endpoint_that_keeps_failing_raises_an_alert(void **state)
     expect("SELECT coalesce(sync_error, '') FROM endpoint WHERE id = 'e-ext'", "");
 }
 
+/* 16 cores and 128 GB are 64 vCPU to sell and not a GB more of memory (3.1.3, 3.2.1.1). */
+static void four_vcpu_a_core(void **state)
+{
+    pg_exec(house.pg, "UPDATE capacity SET total = 1 WHERE endpoint_id = 'e-ext'");
+    house_run();
+    take_inventory("0");
+    expect("SELECT string_agg(metric || ' ' || total, ', ' ORDER BY metric DESC) FROM capacity"
+           " WHERE endpoint_id = 'e-ext' AND metric IN ('vcpu', 'memory_gb')",
+           "vcpu 64, memory_gb 128");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_reset, house_rest)
 
 int main(void)
@@ -161,6 +172,7 @@ int main(void)
         TEST(what_went_well_waits_its_interval),
         TEST(failures_wait_longer_each_time),
         TEST(an_endpoint_that_keeps_failing_raises_an_alert),
+        TEST(four_vcpu_a_core),
     };
     return cmocka_run_group_tests(tests, house_open, house_close);
 }
