@@ -4,6 +4,7 @@
 #ifndef TESTS_METERING_ORACLE_H
 #define TESTS_METERING_ORACLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct oracle_event {
     moment at;
     int system; /* 0 or 1 */
     int64_t micro[ORACLE_ITEMS];
+    int64_t expansion[ORACLE_ITEMS]; /* what is free for a short term, beside `micro`; 0 of ORACLE_ALLOWED */
 };
 
 struct oracle_resource {
@@ -41,11 +43,24 @@ struct oracle_history {
     const struct oracle_provider *providers;
 };
 
-struct oracle_key {
-    int unit, provider, cloud, system, zone, item, month; /* zone: any when the item is ORACLE_ALLOWED */
+enum oracle_part {
+    ORACLE_CHARGED,
+    ORACLE_EXPANSION,
+    ORACLE_ALLOWANCE, /* the free one of ORACLE_ALLOWED; nothing of the others */
+    ORACLE_PARTS
 };
 
-/* The line's amount in fen, rounded half up; *ret_used says whether there is any use at all. */
-int64_t oracle_amount(const struct oracle_history *history, const struct oracle_key *key, int *ret_used);
+struct oracle_key {
+    int unit, provider, cloud, system, zone, item, month; /* zone: any when the item is ORACLE_ALLOWED */
+    enum oracle_part part;
+};
+
+/* What the line costs by the list in fen, rounded half up; *ret_used says whether there is any use at all. */
+int64_t oracle_amount(const struct oracle_history *history, const struct oracle_key *key, bool *ret_used);
+/* The same of a price that holds for [from, to) of the month alone. */
+int64_t oracle_cost(const struct oracle_history *history, const struct oracle_key *key, int64_t price_fen,
+                    moment from, moment to, bool *ret_used);
+/* Whether any resource ever belongs to the key's provider, cloud and zone. */
+bool oracle_can_use(const struct oracle_history *history, const struct oracle_key *key);
 
 #endif
