@@ -60,6 +60,9 @@ struct error *archive_part_next(struct db *db, struct arena *arena, struct month
 struct error *archive_due(struct db *db, bool *ret_found, struct month *ret_month) ERROR_MUST_USE;
 /* Adds the job, within the caller's transaction; one at a time: ERR_EXISTS while there is another. */
 struct error *archive_add_job(struct db *db, struct month month, char ret_id[37]) ERROR_MUST_USE;
+/* The same for the oldest month of which something may go, if any, and unless one failed within the last
+ * hour. */
+struct error *archive_add_due(struct db *db) ERROR_MUST_USE;
 extern const struct job_type archive_job;
 
 /* Within the caller's transaction. At most `most` by month, after the month `after` (NULL: from the first).
@@ -79,7 +82,14 @@ struct archive_bounds {
 /* Nothing younger is ever archived: three whole months are closed after it. */
 #define ARCHIVE_AGE_LEAST (80 * MOMENT_DAY)
 struct error *archive_bounds(struct db *db, struct archive_bounds *ret_bounds) ERROR_MUST_USE;
-/* ERR_NOT_FOUND "the lines of … are archived in …" when the month's bills were dropped. */
+/* ERR_NOT_FOUND, saying in which files they are, when the month's bills were dropped, or intervals that were
+ * used in it. */
 struct error *archive_refuse_bills(struct db *db, struct month month) ERROR_MUST_USE;
+struct error *archive_refuse_usage(struct db *db, struct month month) ERROR_MUST_USE;
+
+/* For GET /v1/months/{month} and GET /v1/archives; sums are for those who see all. */
+json_t *archive_json(const struct archive *archive, bool sees_all);
+/* Says in the answer of a list that older things are archived: member `archived_until`; 0: nothing is. */
+void archive_put_until(json_t *body, moment until);
 
 #endif

@@ -12,30 +12,23 @@
 
 #define PIECE ((size_t)64 * 1024)
 
-static const struct {
-    const char *name;
-    struct db_statement rows;
-} files[ARCHIVE_FILES] = {
-    [ARCHIVE_FILE_USAGE] =
-        {"usage.jsonl",
-         {"archive_usage",
-          DB_STREAM("SELECT to_jsonb(u)::text FROM usage_interval u WHERE end_at > billing_month_begin_at($1)"
-                    " AND end_at <= billing_month_begin_at(billing_month_after($1, 1))"
-                    " ORDER BY unit_id, resource_id, item, tariff, start_at, end_at")}},
-    [ARCHIVE_FILE_BILLS] = {"bills.jsonl",
-                            {"archive_bills", DB_STREAM("SELECT to_jsonb(b)::text FROM bill b WHERE month = "
-                                                        "$1 ORDER BY unit_id, provider_id")}},
+static const char *const names[ARCHIVE_FILES] = {"usage.jsonl", "bills.jsonl", "lines.jsonl"};
+static const struct db_statement statements[ARCHIVE_FILES] = {
+    {"archive_usage",
+     DB_STREAM("SELECT to_jsonb(u)::text FROM usage_interval u WHERE end_at > billing_month_begin_at($1)"
+               " AND end_at <= billing_month_begin_at(billing_month_after($1, 1))"
+               " ORDER BY unit_id, resource_id, item, tariff, start_at, end_at")},
+    {"archive_bills", DB_STREAM("SELECT to_jsonb(b)::text FROM bill b WHERE month = $1"
+                                " ORDER BY unit_id, provider_id")},
     /* usage: beyond what a reader of JSON takes for an integer. */
-    [ARCHIVE_FILE_LINES] =
-        {"lines.jsonl",
-         {"archive_lines",
-          DB_STREAM("SELECT (to_jsonb(l) || jsonb_build_object('usage', l.usage::text))::text FROM bill_line "
-                    "l WHERE month = $1 ORDER BY unit_id, bill_id, line_no")}},
+    {"archive_lines",
+     DB_STREAM("SELECT (to_jsonb(l) || jsonb_build_object('usage', l.usage::text))::text FROM bill_line l"
+               " WHERE month = $1 ORDER BY unit_id, bill_id, line_no")},
 };
 
 const char *archive_file_name(enum archive_file file)
 {
-    return files[file].name;
+    return names[file];
 }
 
 static struct error *io_error(const char *doing, const char *path)
@@ -118,7 +111,7 @@ static struct error *each_row(struct db *db, enum archive_file which, const char
                               struct open_file *file)
 {
     struct db_stream *stream;
-    TRY(db_stream_open(db, &files[which].rows, DB_VALUES(db_text(month)), &stream));
+    TRY(db_stream_open(db, &statements[which], DB_VALUES(db_text(month)), &stream));
     struct error *error = NULL;
     for (size_t count = 1; !error && count;) {
         struct db_rows *rows = NULL;
@@ -136,7 +129,7 @@ struct error *archive_file_write(struct db *db, const char *folder, enum archive
                                  const char *month, struct archive_entry *ret_entry)
 {
     struct open_file file;
-    TRY(open_file(folder, files[which].name, "wxe", &file));
+    TRY(open_file(folder, names[which], "wxe", &file));
     TRY(close_file(&file, each_row(db, which, month, write_row, &file), true));
     *ret_entry = file.entry;
     return NULL;
@@ -146,7 +139,7 @@ struct error *archive_file_compare(struct db *db, const char *folder, enum archi
                                    const char *month, struct archive_entry *ret_entry)
 {
     struct open_file file;
-    TRY(open_file(folder, files[which].name, "re", &file));
+    TRY(open_file(folder, names[which], "re", &file));
     struct error *error = each_row(db, which, month, compare_row, &file);
     if (!error && getc(file.stream) != EOF)
         error = error_new(ERR_CONFLICT, "%s has more lines than the database has rows", file.path);
@@ -171,7 +164,7 @@ static struct error *read_all(struct open_file *file)
 struct error *archive_file_read(const char *folder, enum archive_file which, struct archive_entry *ret_entry)
 {
     struct open_file file;
-    TRY(open_file(folder, files[which].name, "re", &file));
+    TRY(open_file(folder, names[which], "re", &file));
     TRY(close_file(&file, read_all(&file), false));
     *ret_entry = file.entry;
     return NULL;
@@ -213,7 +206,7 @@ struct error *archive_folder_make(const char *path)
 struct error *archive_folder_remove(struct arena *arena, const char *path)
 {
     for (size_t i = 0; i < ARCHIVE_FILES + 1; i++) {
-        const char *name = i < ARCHIVE_FILES ? files[i].name : ARCHIVE_MANIFEST;
+        const char *name = i < ARCHIVE_FILES ? names[i] : ARCHIVE_MANIFEST;
         const char *file = arena_printf(arena, "%s/%s", path, name);
         if (unlink(file) && errno != ENOENT)
             return io_error("remove", file);

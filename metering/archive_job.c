@@ -54,6 +54,30 @@ const struct job_type archive_job = {.name = "archive",
                                      .backoff_us = MOMENT_SECOND,
                                      .backoff_max_us = 5 * MOMENT_MINUTE};
 
+static const struct db_statement failed_lately = {
+    "archive_failed", "SELECT EXISTS (SELECT FROM job WHERE type = 'archive' AND state = 'failed'"
+                      " AND ended_at > clock_timestamp() - interval '1 hour')"};
+
+struct error *archive_add_due(struct db *db)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    char id[37];
+    struct month month;
+    bool found;
+    TRY(archive_due(db, &found, &month));
+    if (!found)
+        return NULL;
+    TRY(db_query(db, &failed_lately, DB_NO_VALUES, &rows));
+    if (db_get_bool(rows, 0, 0))
+        return NULL;
+    struct error *error = archive_add_job(db, month, id);
+    if (error && error_code(error) == ERR_EXISTS) {
+        error_ignore(error); /* one is under way */
+        return NULL;
+    }
+    return error;
+}
+
 struct error *archive_add_job(struct db *db, struct month month, char ret_id[37])
 {
     ARENA_AUTO struct arena *arena = arena_new();

@@ -171,6 +171,22 @@ struct error *archive_refuse_bills(struct db *db, struct month month)
     if (month_start(month) >= found.bills)
         return NULL;
     month_format(month, text);
-    return error_new(ERR_NOT_FOUND, "the bills of %s are in the archive %s: bills.jsonl and lines.jsonl",
+    return error_new(ERR_NOT_FOUND, "the bills of %s are archived: %s/bills.jsonl, %s/lines.jsonl", text,
                      text, text);
+}
+
+struct error *archive_refuse_usage(struct db *db, struct month month)
+{
+    struct archive_bounds found;
+    char text[8], last[8];
+    TRY(archive_bounds(db, &found));
+    if (month_start(month) >= found.usage)
+        return NULL;
+    month_format(month, text);
+    month_format(month_of(found.usage - 1), last);
+    return error_new(
+        ERR_NOT_FOUND,
+        "intervals of %s are archived: each is in usage.jsonl of the month that it ended in, %s/usage.jsonl"
+        " to %s/usage.jsonl",
+        text, text, last);
 }

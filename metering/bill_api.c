@@ -1,6 +1,7 @@
 /* /v1/months/{month}, /v1/bills and /v1/bills/{id}. */
 #include "broker/base/id.h"
 #include "broker/base/json.h"
+#include "metering/archive.h"
 #include "metering/bill.h"
 #include "metering/cursor.h"
 #include "metering/included.h"
@@ -62,17 +63,21 @@ static struct error *get_month(struct http_call *call, struct http_answer *ret_a
 {
     struct month month;
     struct bill_month state;
+    struct archive archive;
     int64_t grace;
-    bool rated;
+    bool rated, archived;
     TRY(param_month(call, &month));
     TRY(bill_month_get(call->db, call->arena, month, &state));
     TRY(setting_close_grace(call->db, &grace));
     TRY(rating_run_current(call->db, month, &rated));
+    TRY(archive_get(call->db, call->arena, month, &archived, &archive));
     json_t *json = month_json(&state, principal_sees_all(call->principal));
     if (!state.closed) {
         json_put_text(json, "state", call->now < month_end(month) ? "open" : rated ? "rated" : "collecting");
         json_put_moment(json, "closes_from", month_end(month) + grace);
     }
+    if (archived)
+        json_put(json, "archive", archive_json(&archive, principal_sees_all(call->principal)));
     *ret_answer = (struct http_answer){.status = 200, .body = json};
     return NULL;
 }
@@ -163,7 +168,9 @@ static struct error *list_bills(struct http_call *call, struct http_answer *ret_
     struct bill_filter filter = {.month = http_query(call, "month"),
                                  .unit = http_query(call, "unit"),
                                  .provider = http_query(call, "provider")};
+    struct archive_bounds bounds;
     TRY(http_page(call, &page));
+    TRY(archive_bounds(call->db, &bounds));
     if (page.after) {
         TRY(cursor_split(call->arena, page.after, parts, 3));
         cursor = (struct bill_cursor){parts[0], parts[1], parts[2]};
@@ -171,6 +178,7 @@ static struct error *list_bills(struct http_call *call, struct http_answer *ret_
     TRY(bill_list(call->db, call->arena, &filter, page.after ? &cursor : NULL, page.size + 1, &list, &count));
     json_t *body = json_object(), *rows = json_array();
     json_put(body, "bills", rows);
+    archive_put_until(body, bounds.bills);
     for (size_t i = 0; i < count && i < (size_t)page.size; i++)
         json_push(rows, bill_json(&list[i]));
     if (count > (size_t)page.size) {

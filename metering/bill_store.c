@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "catalog/provider.h"
+#include "metering/archive.h"
 #include "metering/bill.h"
 
 #define PROVIDERS_MAX 1000
@@ -163,7 +164,16 @@ struct error *bill_list(struct db *db, struct arena *arena, const struct bill_fi
 struct error *bill_get(struct db *db, struct arena *arena, const char *id, struct bill *ret_bill)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
-    TRY(db_query_one(db, &get_bill, DB_VALUES(db_text(id)), "bill of this id", &rows));
+    struct archive_bounds archived;
+    TRY(db_query(db, &get_bill, DB_VALUES(db_text(id)), &rows));
+    if (!db_count(rows)) {
+        char text[8];
+        TRY(archive_bounds(db, &archived));
+        if (!archived.bills)
+            return error_new(ERR_NOT_FOUND, "no bill of this id");
+        month_format(month_of(archived.bills), text);
+        return error_new(ERR_NOT_FOUND, "no bill of this id; those of months before %s are archived", text);
+    }
     *ret_bill = read_bill(arena, rows, 0);
     return NULL;
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "metering/archive.h"
 #include "metering/usage.h"
 
 struct rating_input {
@@ -47,6 +48,7 @@ struct error *comparison_make(struct db *db, struct arena *arena, const char *un
     struct rate_provider *providers;
     struct comparison comparison = {.until = now < month_end(month) ? now : month_end(month)};
     input.until = comparison.until;
+    TRY(archive_refuse_usage(db, month));
     TRY(usage_intervals(db, arena, unit, month_start(month), month_end(month), &input.intervals,
                         &input.count));
     TRY(bill_rates(db, arena, month, &providers, &input.provider_count));

@@ -1,6 +1,7 @@
 /* GET /v1/months/{month}/lines and GET /v1/bills/{id}/lines: the lines of closed bills as a file. */
 #include <string.h>
 
+#include "metering/archive.h"
 #include "metering/export.h"
 #include "metering/routes.h"
 
@@ -96,6 +97,7 @@ static struct error *export_month(struct http_call *call, struct http_answer *re
     TRY(bill_month_get(call->db, call->arena, month, &state));
     if (!state.closed)
         return error_new(ERR_CONFLICT, "%s is not closed: its bills are not written yet", filter.month);
+    TRY(archive_refuse_bills(call->db, month));
     return answer(call, &filter, arena_printf(call->arena, "yunqiao-lines-%s", filter.month), ret_answer);
 }
 

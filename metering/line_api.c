@@ -2,6 +2,7 @@
  * intervals that made it, from an interval to the operations of its resource. */
 #include "broker/base/json.h"
 #include "catalog/provider.h"
+#include "metering/archive.h"
 #include "metering/cursor.h"
 #include "metering/line_json.h"
 #include "metering/line_usage.h"
@@ -63,13 +64,16 @@ static struct error *list_lines(struct http_call *call, struct http_answer *ret_
                                             .zone = http_query(call, "zone"),
                                             .architecture = http_query(call, "architecture"),
                                             .tariff = http_query(call, "tariff")};
+    struct archive_bounds bounds;
     TRY(http_page(call, &page));
+    TRY(archive_bounds(call->db, &bounds));
     if (page.after)
         TRY(read_cursor(call, page.after, &after));
     TRY(bill_find_lines(call->db, call->arena, &filter, page.after ? &after : NULL, page.size + 1, &list,
                         &count));
     json_t *body = json_hold(call->arena, json_object()), *rows = json_array();
     json_put(body, "lines", rows);
+    archive_put_until(body, bounds.bills);
     for (size_t i = 0; i < count && i < (size_t)page.size; i++) {
         json_t *json;
         TRY(found_json(call->arena, &list[i], &json));
@@ -142,6 +146,7 @@ static struct error *line_intervals(struct http_call *call, struct http_answer *
     TRY(bill_find_line(call->db, call->arena, http_param(call, "id"), number_of(http_param(call, "line")),
                        &found));
     TRY(month_parse(found.line.charge_month, &month));
+    TRY(archive_refuse_usage(call->db, month));
     TRY(provider_agreement(call->db, found.line.provider, month_start(month), &agreement));
     TRY(usage_intervals(call->db, call->arena, found.line.unit, month_start(month), month_end(month),
                         &intervals, &interval_count));

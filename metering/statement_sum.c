@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "metering/archive.h"
+
 #define BIT(dimension) (1u << (dimension))
 #define PLACE_DIMENSIONS                                                                                   \
     (BIT(STATEMENT_MONTH) | BIT(STATEMENT_CHARGE_MONTH) | BIT(STATEMENT_CLOUD) | BIT(STATEMENT_PROVIDER) | \
@@ -157,6 +159,8 @@ struct error *statement_sum(struct db *db, struct arena *arena, const struct sta
     size_t count = 0;
     struct statement_ask whole = *ask;
     whole.mask = 0;
+    if (source_of(ask, ask->mask) == STATEMENT_BY_LINE) /* also where the total is not */
+        TRY(archive_refuse_bills(db, ask->from));
     TRY(sum_open(db, arena, ask, months, &open));
     TRY(statement_read_begin(db));
     if (ask->mask) {

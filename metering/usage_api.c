@@ -1,5 +1,6 @@
 /* GET /v1/usage: the intervals behind the money. */
 #include "broker/base/json.h"
+#include "metering/archive.h"
 #include "metering/cursor.h"
 #include "metering/routes.h"
 #include "metering/usage.h"
@@ -68,6 +69,8 @@ static struct error *list_usage(struct http_call *call, struct http_answer *ret_
         .resource = http_query(call, "resource"),
         .item = http_query(call, "item"),
     };
+    struct archive_bounds bounds;
+    TRY(archive_bounds(call->db, &bounds));
     TRY(query_moment(call, "from", &filter.from));
     TRY(query_moment(call, "to", &filter.to));
     TRY(http_page(call, &page));
@@ -77,6 +80,8 @@ static struct error *list_usage(struct http_call *call, struct http_answer *ret_
                    &count));
     json_t *body = json_object(), *rows = json_array();
     json_put(body, "usage", rows);
+    if (filter.from < bounds.usage)
+        archive_put_until(body, bounds.usage);
     for (size_t i = 0; i < count && i < (size_t)page.size; i++)
         json_push(rows, to_json(&list[i]));
     if (count > (size_t)page.size) {

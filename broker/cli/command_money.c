@@ -62,18 +62,22 @@ static struct error *act_on_month(struct cli *cli, const struct cli_command *com
 
 static struct error *set_billing(struct cli *cli, const struct cli_command *command)
 {
-    const char *grace = cli_flag(cli, "close-grace");
+    static const char *const flags[] = {"close-grace", "usage-retention", "bill-retention"};
+    static const char *const members[] = {"close_grace_seconds", "usage_retention_months",
+                                          "bill_retention_months"};
     struct client_answer answer;
-    json_error_t ignored;
-    TRY(cli_end(cli));
-    json_t *seconds = grace ? json_loads(grace, JSON_DECODE_ANY, &ignored) : NULL;
-    if (!json_is_integer(seconds)) {
-        json_decref(seconds);
-        return error_new(ERR_INVALID, "--close-grace takes a whole number of seconds");
+    json_t *body = json_hold(cli->arena, json_object());
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        bool found;
+        int64_t value;
+        TRY(cli_number(cli, flags[i], &found, &value));
+        if (found)
+            json_put_int(body, members[i], value);
     }
-    json_t *body = json_object();
-    json_put(body, "close_grace_seconds", seconds);
-    TRY(cli_call_matching(cli, "PATCH", command->path, body, &answer));
+    TRY(cli_end(cli));
+    if (!json_object_size(body))
+        return error_new(ERR_INVALID, "what to set: --close-grace, --usage-retention or --bill-retention");
+    TRY(cli_call_matching(cli, "PATCH", command->path, json_incref(body), &answer));
     cli_print(cli, answer.body);
     client_answer_done(&answer);
     return NULL;
@@ -96,7 +100,10 @@ const struct cli_command money_commands[] = {
      "rate"},
     {"month close", "MONTH", "close a month that is over: its bills are written", act_on_month, NULL, NULL,
      NULL, "close"},
-    {"billing set", "--close-grace SECONDS", "how long a month stays open after its end", set_billing,
+    {"month archive", "MONTH", "write a closed month that is older than its retention to files, then drop it",
+     act_on_month, NULL, NULL, NULL, "archive"},
+    {"billing set", "[--close-grace SECONDS] [--usage-retention MONTHS] [--bill-retention MONTHS]",
+     "how long a month stays open after its end; how many closed months are kept (0: for ever)", set_billing,
      "/v1/billing-settings", NULL, NULL, NULL},
     {"audit verify", NULL, "walk the audit chain; exit code 6 when it is broken", verify_audit,
      "/v1/audit:verify", NULL, NULL, NULL},

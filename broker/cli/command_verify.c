@@ -161,17 +161,12 @@ static bool signature_holds(struct arena *arena, const char *key_text, const cha
     return good;
 }
 
-static struct error *check_signature(struct cli *cli, const json_t *bill, const json_t *keys)
+struct error *cli_check_signature(struct cli *cli, const json_t *keys, const char *kid, const char *value,
+                                  const char *text)
 {
-    const json_t *signature = json_object_get(bill, "signature"), *key;
-    const char *kid, *value, *number, *digest, *public_half = NULL;
+    const json_t *key;
+    const char *public_half = NULL;
     size_t i;
-    if (!signature)
-        return error_new(ERR_CONFLICT, "the bill carries no signature");
-    TRY(member_text(signature, "kid", &kid));
-    TRY(member_text(signature, "value", &value));
-    TRY(member_text(bill, "number", &number));
-    TRY(member_text(bill, "digest_sm3", &digest));
     const json_t *list =
         json_is_array(keys) ? keys : json_object_get(keys, "keys"); /* of key list, or of the API */
     json_array_foreach (list, i, key) {
@@ -181,10 +176,24 @@ static struct error *check_signature(struct cli *cli, const json_t *bill, const 
     }
     if (!public_half)
         return error_new(ERR_NOT_FOUND, "key %s is not among the keys given", kid);
-    const char *text = arena_printf(cli->arena, "yunqiao bill|%s|%s", number, digest);
     if (!signature_holds(cli->arena, public_half, value, text))
-        return error_new(ERR_CONFLICT, "the signature is not of this bill");
+        return error_new(ERR_CONFLICT, "the signature is not of what is signed");
     return NULL;
+}
+
+static struct error *check_signature(struct cli *cli, const json_t *bill, const json_t *keys)
+{
+    const json_t *signature = json_object_get(bill, "signature");
+    const char *kid, *value, *number, *digest;
+    if (!signature)
+        return error_new(ERR_CONFLICT, "the bill carries no signature");
+    TRY(member_text(signature, "kid", &kid));
+    TRY(member_text(signature, "value", &value));
+    TRY(member_text(bill, "number", &number));
+    TRY(member_text(bill, "digest_sm3", &digest));
+    return error_wrap(cli_check_signature(cli, keys, kid, value,
+                                          arena_printf(cli->arena, "yunqiao bill|%s|%s", number, digest)),
+                      "the bill");
 }
 
 static struct error *check_bill(struct cli *cli, const json_t *bill, const json_t *keys)

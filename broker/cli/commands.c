@@ -126,6 +126,14 @@ static const struct cli_column bill_columns[] = {{"BILL", "id", false, 0},
                                                  {"PROVIDER", "provider", false, 0},
                                                  {"YUAN", "total_yuan", true, 0},
                                                  {0}};
+static const struct cli_column archive_columns[] = {{"MONTH", "month", false, 0},
+                                                    {"VERIFIED", "verified_at", false, 0},
+                                                    {"USAGE DROPPED", "usage_dropped_at", false, 0},
+                                                    {"BILLS DROPPED", "bills_dropped_at", false, 0},
+                                                    {"INTERVALS", "intervals", true, 0},
+                                                    {"BILLS", "bills", true, 0},
+                                                    {"YUAN", "total_yuan", true, 0},
+                                                    {0}};
 static const struct cli_column capacity_columns[] = {
     {"CLOUD", "cloud", false, 0},        {"ENDPOINT", "endpoint", false, 0},
     {"METRIC", "metric", false, 0},      {"TOTAL", "total", true, 0},
@@ -250,8 +258,9 @@ const struct cli_command list_commands[] = {
      "/v1/months/{}", NULL, NULL, NULL},
     LIST_OF("month runs", "MONTH", "/v1/months/{}/runs", run_columns, NULL,
             "what a month was rated from and what it came to, newest first"),
-    {"billing show", NULL, "how long a month stays open after its end", cli_show, "/v1/billing-settings",
-     NULL, NULL, NULL},
+    LIST("archive list", "/v1/archives", archive_columns, NULL, "the archived months"),
+    {"billing show", NULL, "how long a month stays open after its end, usage and bills in the database",
+     cli_show, "/v1/billing-settings", NULL, NULL, NULL},
     LIST("capacity list", "/v1/capacity", capacity_columns, "cloud",
          "what clouds have and what is allocated (--cloud)"),
     LIST("alert list", "/v1/alerts", alert_columns, "cloud,state",
@@ -269,6 +278,14 @@ const struct cli_command list_commands[] = {
     {0},
 };
 
-const struct cli_command *const cli_command_tables[] = {
-    list_commands,   make_commands,   operate_commands, money_commands, statement_commands,
-    budget_commands, export_commands, verify_commands,  usage_commands, NULL};
+const struct cli_command *const cli_command_tables[] = {list_commands,
+                                                        make_commands,
+                                                        operate_commands,
+                                                        money_commands,
+                                                        statement_commands,
+                                                        budget_commands,
+                                                        export_commands,
+                                                        verify_commands,
+                                                        archive_commands,
+                                                        usage_commands,
+                                                        NULL};

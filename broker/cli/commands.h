@@ -4,7 +4,13 @@
 
 #include "broker/cli/cli.h"
 
+/* That `value` is the signature over `text` of the key `kid`, which is among `keys` as `key list` or the API
+ * printed them. */
+struct error *cli_check_signature(struct cli *cli, const json_t *keys, const char *kid, const char *value,
+                                  const char *text) ERROR_MUST_USE;
+
 extern const struct cli_command list_commands[], make_commands[], operate_commands[], money_commands[],
-    statement_commands[], budget_commands[], export_commands[], verify_commands[], usage_commands[];
+    statement_commands[], budget_commands[], export_commands[], verify_commands[], archive_commands[],
+    usage_commands[];
 
 #endif

@@ -27,6 +27,7 @@
 #include "drivers/kvm/kvm.h"
 #include "drivers/powervm/powervm.h"
 #include "drivers/vmware/vmware.h"
+#include "metering/archive.h"
 
 #define SLOW_STOP_US (5 * MOMENT_SECOND)
 
@@ -101,7 +102,11 @@ static struct error *open_fleet(struct daemon *daemon)
         fleet_new(daemon->registry, &(struct secret_reach){.own = daemon->settings.data_dir,
                                                            .within = daemon->settings.secret_dir});
     daemon->services = (struct services){
-        .metering = {.auth = daemon->auth, .rate_workers = (unsigned)daemon->settings.rate_workers},
+        .metering = {.auth = daemon->auth,
+                     .rate_workers = (unsigned)daemon->settings.rate_workers,
+                     .archive_dir = daemon->settings.archive_dir ? daemon->settings.archive_dir
+                                                                 : arena_printf(daemon->arena, "%s/archive",
+                                                                                daemon->settings.data_dir)},
         .auth = daemon->auth,
         .fleet = daemon->fleet,
         .clock = daemon->clock};
@@ -110,7 +115,7 @@ static struct error *open_fleet(struct daemon *daemon)
 
 static struct error *start_work(struct daemon *daemon)
 {
-    static const struct job_type *const types[] = {&order_job, &operate_job, &sync_job};
+    static const struct job_type *const types[] = {&order_job, &operate_job, &sync_job, &archive_job};
     const struct settings *settings = &daemon->settings;
     const struct job_runner_settings runner = {.conninfo = daemon->conninfo,
                                                .types = types,

@@ -10,15 +10,18 @@
 #include "broker/control/expansion.h"
 #include "broker/control/remeter.h"
 #include "broker/control/sync.h"
+#include "metering/archive.h"
 #include "metering/bill.h"
 #include "metering/budget.h"
 #include "metering/partition.h"
 #include "metering/report.h"
+#include "metering/services.h"
 #include "metering/setting.h"
 
 #define ROUND_US MOMENT_SECOND
 #define SEAL_MOST 1000 /* audit rows a round and transaction */
 #define PURGE_EVERY MOMENT_HOUR
+#define ARCHIVE_EVERY MOMENT_MINUTE
 #define CLOSE_EVERY (10 * MOMENT_SECOND)
 #define BUDGETS_EVERY (5 * MOMENT_MINUTE)
 
@@ -30,7 +33,7 @@ struct maintenance {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     atomic_bool stopping; /* set with the lock held; long tasks look between their parts */
-    int64_t purged_at, closed_at, budgets_at; /* monotonic; 0: not yet */
+    int64_t purged_at, closed_at, archived_at, budgets_at; /* monotonic; 0: not yet */
     struct month partitioned; /* the month whose partitions, and those ahead, are there; year 0: none yet */
 };
 
@@ -208,6 +211,24 @@ static struct error *partition(struct maintenance *m, moment now)
     return NULL;
 }
 
+static struct error *archive_body(struct db *db, void *context)
+{
+    (void)context;
+    return archive_add_due(db);
+}
+
+/* The oldest month that is older than its retention, one at a time: a job does it. */
+static struct error *archive_old(struct maintenance *m, moment now)
+{
+    (void)now; /* months are counted, not days */
+    if (!m->settings->metering->archive_dir ||
+        (m->archived_at && moment_monotonic() - m->archived_at < ARCHIVE_EVERY))
+        return NULL;
+    TRY(db_transaction(m->db, &db_scope_system, DB_READ_COMMITTED, archive_body, NULL));
+    m->archived_at = moment_monotonic();
+    return NULL;
+}
+
 static struct error *purge_body(struct db *db, void *context)
 {
     const moment *now = context;
@@ -232,7 +253,7 @@ static void run_round(struct maintenance *m)
     } tasks[] = {{"refresh", refresh},      {"partition", partition}, {"seal", seal},
                  {"sync", sync_due},        {"remeter", remeter_due}, {"expansion", expansion_due},
                  {"reports", take_reports}, {"close", close_over},    {"budgets", check_budgets},
-                 {"purge", purge}};
+                 {"archive", archive_old},  {"purge", purge}};
     moment now = clock_now(m->settings->clock);
     for (size_t i = 0; i < sizeof tasks / sizeof *tasks && !m->stopping; i++) {
         struct error *error = m->db ? NULL : db_connect(m->settings->conninfo, &m->db);

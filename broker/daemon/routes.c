@@ -12,8 +12,8 @@ static const struct http_table *const tables[] = {
     &item_routes,       &provider_routes,    &bid_routes,       &price_routes, /* catalog */
     &usage_routes,      &bill_routes,        &statement_routes, &change_routes,   &line_routes,
     &comparison_routes, &budget_routes,      &setting_routes, /* metering */
-    &export_routes,     &invoice_routes,     &cloud_routes,     &endpoint_routes, &unit_routes,
-    &quota_routes, /* broker/control */
+    &export_routes,     &invoice_routes,     &archive_routes,   &cloud_routes,    &endpoint_routes,
+    &unit_routes,       &quota_routes, /* broker/control */
     &capacity_routes,   &quote_routes,       &order_routes,     &resource_routes, &operation_routes,
     &drift_routes,      &job_routes,         &identity_routes,  &token_routes,    &audit_routes,
     &fulfilment_routes, &usage_event_routes, &report_routes,

@@ -23,6 +23,16 @@ static const struct config_option options[] = {
      .help =
          "Endpoints may name files in this folder alone as their secrets (file:DIR/…). Without it, any file "
          "that the broker may read and others may not, but none of its data directory."},
+    {.name = "archive_dir",
+     .type = CONFIG_TEXT,
+     .offset = AT(archive_dir),
+     .argument = "DIR",
+     .help =
+         "Where months that are older than their retention (/v1/billing-settings) are archived before they "
+         "are dropped from the database: a folder for each, with the only copy of it, so keep copies. Made "
+         "when missing, "
+         "readable by its owner alone; one for all brokers on a database. Without it, archive in the data "
+         "directory."},
     {.name = "database",
      .type = CONFIG_TEXT,
      .offset = AT(database),

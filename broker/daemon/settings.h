@@ -6,7 +6,7 @@
 #include "broker/base/config.h"
 
 struct settings {
-    const char *data_dir, *secret_dir;
+    const char *data_dir, *secret_dir, *archive_dir;
     const char *database, *database_owner;
     const char *postgres_bin, *postgres_user;
     const char *listen_address;
