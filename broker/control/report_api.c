@@ -1,7 +1,7 @@
 /* POST /v1/usage: usage that a provider reports, as CloudEvents (metering/report.h). Who may report what is
  * decided here, where clouds, units and resources are known: the source is the caller's provider's, the cloud
- * is run by it, the system is known, the items have a price then, and the subject is no resource of the
- * broker's own. Idempotent by (source, id), so it takes no Idempotency-Key. */
+ * is run by it, the system is known, the items have a price then, and what uses any is no resource
+ * of the broker's own. Idempotent by (source, id), so it takes no Idempotency-Key. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,6 +161,13 @@ static int by_text(const void *left, const void *right)
     return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
+/* Whether it says that something is used. That nothing is any more may be said of the broker's own too: else
+ * what was reported before the broker took a resource over would be charged twice for ever. */
+static bool says_used(const struct report_slot *slot)
+{
+    return !slot->error && slot->report.count;
+}
+
 static struct error *check_subjects(struct work *work)
 {
     struct arena *arena = work->call->arena;
@@ -168,7 +175,7 @@ static struct error *check_subjects(struct work *work)
     const char **subjects = arena_array(arena, work->count, sizeof *subjects);
     size_t count = 0, distinct = 0;
     for (size_t i = 0; i < work->count; i++)
-        if (!work->slots[i].error)
+        if (says_used(&work->slots[i]))
             subjects[count++] = work->slots[i].report.subject;
     if (!count)
         return NULL;
@@ -181,7 +188,8 @@ static struct error *check_subjects(struct work *work)
     db_hold(arena, rows);
     for (size_t row = 0; row < db_count(rows); row++)
         for (size_t i = 0; i < work->count; i++)
-            if (!work->slots[i].error && !strcmp(work->slots[i].report.subject, db_get_text(rows, row, 0)))
+            if (says_used(&work->slots[i]) &&
+                !strcmp(work->slots[i].report.subject, db_get_text(rows, row, 0)))
                 report_refuse(arena, &work->slots[i],
                               error_member("/subject", "is a resource that the broker itself meters"));
     return NULL;

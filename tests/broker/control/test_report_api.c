@@ -203,6 +203,30 @@ static void who_may_report_what(void **state)
     pg_exec(house.pg, "DELETE FROM resource WHERE name = 'own'");
 }
 
+/* What was reported before the broker took the resource over would be charged twice for ever, could its
+ * provider not say that it is nothing any more. */
+static void what_became_our_own_can_be_ended(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *first = event(arena, (struct told){.subject = "vm-own"});
+    counts(post(arena, OPERATOR, ONE, first, 200), 1, 0, 0, 0);
+    pg_exec(house.pg,
+            "INSERT INTO resource (unit_id, id, system_id, cloud_id, provider_id, zone_id, endpoint_id,"
+            " order_id, kind, name, state, spec, ref, created_at, touched_at) SELECT 'u',"
+            " '00000000-0000-4000-8000-00000000000a', 'u001', 'c', 'p', 'ext', 'e-ext',"
+            " gen_random_uuid(), 'instance', 'own', 'active', '{}', 'vm-own', now(), now()");
+    struct told more = {.id = "2", .subject = "vm-own", .at = "2026-01-11T00:00:00Z"}, none = more;
+    none.items = " ";
+    assert_string_equal(pointer_of(post(arena, OPERATOR, ONE, event(arena, more), 422)), "/subject");
+    counts(post(arena, OPERATOR, ONE, event(arena, none), 200), 1, 0, 0, 0);
+    assert_int_equal(pg_number(house.pg, "SELECT count(*) FROM usage_interval WHERE resource_id = 'p/vm-own'"
+                                         " AND end_at = '2026-01-11T00:00:00Z'"),
+                     1);
+    assert_int_equal(
+        pg_number(house.pg, "SELECT count(*) FROM usage_interval WHERE resource_id = 'p/vm-own'"), 1);
+    pg_exec(house.pg, "DELETE FROM resource WHERE name = 'own'");
+}
+
 static void bad_ones_are_told_by_index(void **state)
 {
     ARENA_AUTO struct arena *arena = arena_new();
@@ -271,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_form_is_taken, reset, house_rest),
         cmocka_unit_test_setup_teardown(who_may_report_what, reset, house_rest),
+        cmocka_unit_test_setup_teardown(what_became_our_own_can_be_ended, reset, house_rest),
         cmocka_unit_test_setup_teardown(bad_ones_are_told_by_index, reset, house_rest),
         cmocka_unit_test_setup_teardown(a_person_decides, reset, house_rest),
     };
