@@ -150,6 +150,17 @@ static struct error *merge(struct arena *arena, const struct statement_row *clos
     return NULL;
 }
 
+/* A month that closed while it was read is rated and summed both: read all again. */
+static struct error *check_months(struct db *db, const struct statement_months *months)
+{
+    struct statement_months now;
+    TRY(statement_months(db, months->list[0], months->list[months->count - 1], &now));
+    for (size_t i = 0; i < months->count; i++)
+        if (months->closed[i] != now.closed[i])
+            return error_new(ERR_SERIALIZATION, "a month of the statement was closed meanwhile");
+    return NULL;
+}
+
 struct error *statement_sum(struct db *db, struct arena *arena, const struct statement_ask *ask,
                             const struct statement_months *months, const char *const *after, int64_t most,
                             struct statement *ret_statement)
@@ -169,6 +180,7 @@ struct error *statement_sum(struct db *db, struct arena *arena, const struct sta
     }
     if (!ask->mask || after || count == (size_t)most) /* else these rows are all there are */
         TRY(statement_read(db, arena, source_of(ask, 0), &whole, ask->from, ask->to, NULL, 1, &rows, &count));
+    TRY(check_months(db, months));
     sum.total = open.total;
     for (size_t i = 0; i < count; i++)
         TRY(statement_add(&sum.total, &rows[i]));

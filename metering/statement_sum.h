@@ -29,7 +29,8 @@ struct error *statement_months(struct db *db, struct month from, struct month to
                                struct statement_months *ret_months) ERROR_MUST_USE;
 
 /* At most `most` rows behind the keys `after` (NULL: from the start), in the order of statement_compare, and
- * the total over all rows. */
+ * the total over all rows. ERR_SERIALIZATION, which has the transaction run again, when one of the months was
+ * closed since they were looked at. */
 struct error *statement_sum(struct db *db, struct arena *arena, const struct statement_ask *ask,
                             const struct statement_months *months, const char *const *after, int64_t most,
                             struct statement *ret_statement) ERROR_MUST_USE;

@@ -330,6 +330,51 @@ static void a_range_is_not_endless(void **state)
                  ERR_INVALID, "");
 }
 
+/* The statement of a range whose last month is closed after it was found open, and before it is summed. */
+struct overtaken {
+    struct db *other;
+    int runs;
+    int64_t total_fen;
+};
+
+static struct error *close_april(struct db *db, void *context)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct bill_month closed;
+    (void)context;
+    return bill_close_month(db, arena, NULL, april, month_end(april) + MOMENT_DAY, &closed);
+}
+
+static struct error *read_overtaken(struct db *db, void *context)
+{
+    struct overtaken *overtaken = context;
+    ARENA_AUTO struct arena *arena = arena_new();
+    const struct statement_ask ask = {
+        .from = {2027, 1}, .to = april, .mask = 1u << STATEMENT_UNIT, .now = month_end(april) + MOMENT_DAY};
+    struct statement_months months;
+    struct statement statement;
+    TRY(statement_months(db, ask.from, ask.to, &months));
+    if (!overtaken->runs++)
+        ledger_ok(db_transaction(overtaken->other, &db_scope_system, DB_READ_COMMITTED, close_april, NULL));
+    TRY(statement_sum(db, arena, &ask, &months, NULL, 100, &statement));
+    overtaken->total_fen = statement.total.amount_fen;
+    return NULL;
+}
+
+/* The last test: it closes April. */
+static void a_month_that_closes_meanwhile_counts_once(void **state)
+{
+    struct overtaken overtaken = {.runs = 0};
+    (void)state;
+    ledger_ok(db_connect(pg_conninfo(ledger.pg), &overtaken.other));
+    ledger_ok(db_transaction(ledger.db, &db_scope_system, DB_READ_COMMITTED, read_overtaken, &overtaken));
+    db_close(overtaken.other);
+    char *expected = pg_value(ledger.pg, "SELECT sum(amount_fen) FROM bill_line");
+    assert_int_equal(overtaken.total_fen, strtoll(expected, NULL, 10));
+    free(expected);
+    assert_int_equal(overtaken.runs, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +384,7 @@ int main(void)
         cmocka_unit_test(a_forecast_is_the_month_as_it_will_be),
         cmocka_unit_test(sums_never_change),
         cmocka_unit_test(a_range_is_not_endless),
+        cmocka_unit_test(a_month_that_closes_meanwhile_counts_once),
     };
     return cmocka_run_group_tests(tests, open_ledger, close_ledger);
 }
