@@ -189,10 +189,11 @@ static struct error *late_report(struct db *db, void *context)
         "test_note", "INSERT INTO usage_change (unit_id, system_id, cloud_id, provider_id, from_at)"
                      " VALUES ('u1', 'u1001', 'c1', 'p1', '2027-01-31T23:59:59.999999+08:00')"};
     static const struct db_statement ended = {
-        "test_ended", "INSERT INTO usage_interval (unit_id, system_id, cloud_id, provider_id, resource_id, "
-                      "kind, item, micro, "
-                      "start_at, end_at) VALUES ('u1', 'u1001', 'c1', 'p1', 'x', 'instance', '1001', 1000000,"
-                      " '2027-01-06T00:00:00+08:00', '2027-01-07T00:00:00+08:00')"};
+        "test_ended", /* a reported one leaves no change of its own */
+        "INSERT INTO usage_interval (unit_id, system_id, cloud_id, provider_id, resource_id, kind, item, "
+        "micro,"
+        " start_at, end_at, origin) VALUES ('u1', 'u1001', 'c1', 'p1', 'p1/x', 'instance', '1001', 1000000,"
+        " '2027-01-06T00:00:00+08:00', '2027-01-07T00:00:00+08:00', 'reported')"};
     return db_run(db, context ? &note : &ended, DB_NO_VALUES, NULL);
 }
 
