@@ -71,6 +71,12 @@ struct error *report_split(struct arena *arena, enum media_events media, const c
 /* Gives a slot its error (the first one stays); the arena frees it. */
 void report_refuse(struct arena *arena, struct report_slot *slot, struct error *error);
 
+/* Of the provider's reports that were read and refused since, takes back the refusal of those whose (source,
+ * id) is known: report_take tells them apart, and what was acknowledged once stays so, though it might not be
+ * told any more. */
+struct error *report_recall(struct db *db, struct arena *arena, const char *provider,
+                            struct report_slot *slots, size_t count) ERROR_MUST_USE;
+
 /* Takes the reports of those slots that have no error, all of one provider, and sets their outcomes: each is
  * kept, counted once for ever by (source, id), and usage follows, together or not at all. The same id with
  * another payload is refused, ERR_CONFLICT. Reports of one provider take turns. */

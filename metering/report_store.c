@@ -35,6 +35,11 @@ static const struct db_statement look_up = {
     " AND (f.occurred_at, f.sequence, f.event_id, f.source) > (g.at, g.sequence, g.id, g.source)"
     " ORDER BY f.occurred_at, f.sequence, f.event_id, f.source LIMIT 1) a ON true ORDER BY g.n"};
 
+static const struct db_statement recall = {
+    "report_recall", "SELECT g.slot::bigint FROM unnest($2::text[], $3::text[], $4::text[]) AS g (slot,"
+                     " source, id) JOIN usage_event e ON e.provider_id = $1 AND e.source = g.source"
+                     " AND e.event_id = g.id"};
+
 static const struct db_statement insert_events = {
     "report_insert",
     "INSERT INTO usage_event (provider_id, source, event_id, unit_id, system_id, cloud_id, industry, subject,"
@@ -232,6 +237,33 @@ static struct error *refuse_archived(struct db *db, struct arena *arena, struct 
             list[kept++] = list[i];
     }
     *count = kept;
+    return NULL;
+}
+
+struct error *report_recall(struct db *db, struct arena *arena, const char *provider,
+                            struct report_slot *slots, size_t count)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    const char **columns[3];
+    size_t refused = 0;
+    for (size_t k = 0; k < 3; k++)
+        columns[k] = arena_array(arena, count, sizeof *columns[k]);
+    for (size_t i = 0; i < count; i++) {
+        const struct report *report = &slots[i].report;
+        if (!slots[i].error || !report->digest || strcmp(report->provider, provider) != 0)
+            continue;
+        columns[0][refused] = arena_printf(arena, "%zu", i);
+        columns[1][refused] = report->source;
+        columns[2][refused++] = report->id;
+    }
+    if (!refused)
+        return NULL;
+    TRY(db_query(db, &recall,
+                 DB_VALUES(db_text(provider), db_texts(columns[0], refused), db_texts(columns[1], refused),
+                           db_texts(columns[2], refused)),
+                 &rows));
+    for (size_t row = 0; row < db_count(rows); row++)
+        slots[db_get_int(rows, row, 0)].error = NULL; /* the arena frees it */
     return NULL;
 }
 

@@ -298,6 +298,7 @@ static struct error *take_usage(struct http_call *call, struct http_answer *ret_
         check_places(&work);
         TRY(check_prices(&work));
         TRY(check_subjects(&work));
+        TRY(report_recall(call->db, call->arena, work.provider, work.slots, work.count));
     }
     if (!atomic || !any_refused(&work))
         TRY(report_take(call->db, call->arena, work.slots, work.count, call->now));

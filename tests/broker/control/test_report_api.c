@@ -219,6 +219,9 @@ static void what_became_our_own_can_be_ended(void **state)
     none.items = " ";
     assert_string_equal(pointer_of(post(arena, OPERATOR, ONE, event(arena, more), 422)), "/subject");
     counts(post(arena, OPERATOR, ONE, event(arena, none), 200), 1, 0, 0, 0);
+    counts(post(arena, OPERATOR, ONE, first, 200), 0, 1, 0, 0); /* which could not be told any more */
+    const char *other = event(arena, (struct told){.subject = "vm-own", .more = ",\"zone\":\"ext\""});
+    (void)post(arena, OPERATOR, ONE, other, 409);
     assert_int_equal(pg_number(house.pg, "SELECT count(*) FROM usage_interval WHERE resource_id = 'p/vm-own'"
                                          " AND end_at = '2026-01-11T00:00:00Z'"),
                      1);
