@@ -2,8 +2,11 @@
  * expansions, zones, two providers, a price change, resources that pass from unit to unit, and all of it late
  * over several closed months. What the bills of a month of use come to must be what the database says of the
  * journal of events and of the broker's own intervals, by another way than rating's: windows and numeric. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,10 +17,10 @@
 #include "metering/report.h"
 #include "tests/metering/ledger.h"
 
-enum { HISTORIES = 4, STEPS = 240, OWN = 6, REPORTED = 6, UNITS = 2 };
+enum { HISTORIES = 4, STEPS = 240, OWN = 6, REPORTED = 6, UNITS = 2, UNITS_AT_ONCE = 40, CLOSINGS = 5 };
 
 static struct ledger ledger;
-static uint64_t seed;
+static uint64_t seed, units;
 static moment now;
 
 static uint64_t dice(uint64_t sides)
@@ -160,7 +163,7 @@ static const char *make_event(struct arena *arena, int id)
         "{\"specversion\":\"1.0\",\"type\":\"" REPORT_TYPE
         "\",\"source\":\"/providers/p%d/m\",\"id\":\"%d\",\"subject\":\"x%d\",\"time\":\"%s\","
         "\"data\":{\"unit\":\"u%d\",\"system\":\"s%d\",\"cloud\":\"c%d\"%s,\"items\":[%s]}}\n",
-        provider, id, (int)n, when, 1 + (int)dice(UNITS), 1 + (int)dice(2), provider, zones[dice(3)],
+        provider, id, (int)n, when, 1 + (int)dice(units), 1 + (int)dice(2), provider, zones[dice(3)],
         items[dice(sizeof items / sizeof *items)]);
 }
 
@@ -190,28 +193,30 @@ static void report(struct history *history)
         db_transaction(ledger.db, &db_scope_system, DB_READ_COMMITTED, take_body, (char *)(uintptr_t)text));
 }
 
-static void live(uint64_t first_seed)
+static void begin(struct history *history, uint64_t first_seed, uint64_t unit_count)
 {
-    struct history history = {.events = 0};
-    struct month month = {2026, 1};
+    struct month first = {2026, 1};
     seed = first_seed;
+    units = unit_count;
+    *history = (struct history){.events = 0};
     ledger_clear(&ledger);
-    ledger_provider(&ledger, "p1", &agreement_default, month, 0);
-    ledger_provider(&ledger, "p2", &agreement_default, month, 13);
+    ledger_provider(&ledger, "p1", &agreement_default, first, 0);
+    ledger_provider(&ledger, "p2", &agreement_default, first, 13);
     ledger_reprice(&ledger, "p1", (struct month){2026, 3}, 7);
     for (int i = 0; i < OWN; i++)
-        history.known[i] = at("2026-01-01T00:00:00Z");
-    for (int step = 1; step <= STEPS; step++) {
-        if (dice(3))
-            report(&history);
-        else
-            change_own(&history);
-        if (step % (STEPS / 5) == 0) {
-            ledger_ok(ledger_close_month(&ledger, month, now, NULL));
-            month = month_next(month);
-            expect_none(differing);
-        }
-    }
+        history->known[i] = at("2026-01-01T00:00:00Z");
+}
+
+static void step(struct history *history)
+{
+    if (dice(3))
+        report(history);
+    else
+        change_own(history);
+}
+
+static void expect_sums(void)
+{
     for (size_t i = 0; i < sizeof sums / sizeof *sums; i++)
         expect_none(sums[i]);
 }
@@ -220,13 +225,70 @@ static void bills_are_what_was_used(void **state)
 {
     (void)state;
     now = at("2026-06-02T00:00:00Z");
-    for (uint64_t i = 1; i <= HISTORIES; i++)
-        live(i * UINT64_C(2654435761));
+    for (uint64_t i = 1; i <= HISTORIES; i++) {
+        struct history history;
+        struct month month = {2026, 1};
+        begin(&history, i * UINT64_C(2654435761), UNITS);
+        for (int n = 1; n <= STEPS; n++) {
+            step(&history);
+            if (n % (STEPS / CLOSINGS))
+                continue;
+            ledger_ok(ledger_close_month(&ledger, month, now, NULL));
+            month = month_next(month);
+            expect_none(differing);
+        }
+        expect_sums();
+    }
     assert_true(pg_number(ledger.pg, "SELECT count(*) FROM bill_line WHERE type = 'adjustment'") > 50);
+}
+
+/* What closes one month after the other while usage goes on. */
+struct closer {
+    pthread_t thread;
+    struct ledger ledger;
+    struct month month;
+    atomic_int steps; /* that usage has gone */
+};
+
+static void *close_all(void *context)
+{
+    struct closer *closer = context;
+    for (int i = 0; i < CLOSINGS; i++, closer->month = month_next(closer->month)) {
+        while (atomic_load(&closer->steps) < i * (STEPS / CLOSINGS))
+            (void)sched_yield();
+        ledger_ok(ledger_close_month(&closer->ledger, closer->month, now, NULL));
+    }
+    return NULL;
+}
+
+/* Whatever a closing saw of it and on however many connections: one more closing makes it right. */
+static void usage_may_come_while_months_close(void **state)
+{
+    static const struct metering_services services = {.rate_workers = 3};
+    struct closer closer = {.ledger = {.pg = ledger.pg, .services = &services}, .month = {2026, 1}};
+    struct history history;
+    (void)state;
+    now = at("2026-08-02T00:00:00Z");
+    begin(&history, 42, UNITS_AT_ONCE);
+    for (int n = 0; n < STEPS / 4; n++)
+        step(&history);
+    ledger_ok(db_connect(pg_conninfo(ledger.pg), &closer.ledger.db));
+    assert_int_equal(pthread_create(&closer.thread, NULL, close_all, &closer), 0);
+    for (int n = 0; n < STEPS; n++) {
+        step(&history);
+        atomic_fetch_add(&closer.steps, 1);
+    }
+    (void)pthread_join(closer.thread, NULL);
+    ledger_ok(ledger_close_month(&closer.ledger, closer.month, now, NULL));
+    db_close(closer.ledger.db);
+    expect_none(differing);
+    expect_sums();
+    assert_true(pg_number(ledger.pg, "SELECT count(*) FROM bill_line WHERE type = 'adjustment'") > 10);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(bills_are_what_was_used)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(bills_are_what_was_used),
+                                       cmocka_unit_test(usage_may_come_while_months_close)};
     return cmocka_run_group_tests(tests, open_ledger, close_ledger);
 }
