@@ -217,7 +217,7 @@ static void refuse_far(struct arena *arena, struct report_slot *slots, size_t co
             report_refuse(arena, &slots[i], error_member("/time", "is more than 366 days ahead"));
 }
 
-/* What is archived cannot be rated again (archive.h): reports of it are refused, and leave the list. */
+/* What is archived cannot be rated again (archive.h): new reports of it are refused, and leave the list. */
 static struct error *refuse_archived(struct db *db, struct arena *arena, struct known_report *list,
                                      moment now, size_t *count)
 {
@@ -229,7 +229,7 @@ static struct error *refuse_archived(struct db *db, struct arena *arena, struct 
     if (old)
         TRY(archive_bounds(db, &bounds));
     for (size_t i = 0; i < *count; i++) {
-        if (bounds.usage && list[i].report->at <= bounds.usage)
+        if (bounds.usage && list[i].report->at <= bounds.usage && !list[i].known_digest)
             report_refuse(arena, list[i].slot,
                           error_member("/time", "is archived: usage up to %s cannot change any more",
                                        moment_text(arena, bounds.usage)));
@@ -281,8 +281,8 @@ struct error *report_take(struct db *db, struct arena *arena, struct report_slot
             list[good++] = (struct known_report){.slot = &slots[i], .report = &slots[i].report};
     TRY(lock_provider(db, provider));
     TRY(find_known(db, arena, provider, list, good));
-    good = sort_out(arena, list, good);
     TRY(refuse_archived(db, arena, list, now, &good));
+    good = sort_out(arena, list, good);
     for (size_t i = 0; i < good; i++) {
         list[i].quarantined = list[i].report->at > now + REPORT_AHEAD;
         list[i].slot->outcome = list[i].quarantined ? REPORT_QUARANTINED : REPORT_COUNTED;

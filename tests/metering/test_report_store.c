@@ -199,13 +199,15 @@ static void archived_months_take_none(void **state)
                       again = TOLD("1", "vm", "2026-01-10T00:00:00Z", "1001=4"),
                       after = TOLD("3", "vm", "2026-03-10T00:00:00Z", "1001=8");
     struct batch batch = {.arena = arena,
-                          .text = arena_printf(arena, "%s\n%s\n%s", text_of(arena, &early),
-                                               text_of(arena, &again), text_of(arena, &after))};
+                          .text = arena_printf(arena, "%s\n%s\n%s\n%s", text_of(arena, &early),
+                                               text_of(arena, &again), text_of(arena, &after),
+                                               text_of(arena, &early))};
     take(&batch);
     assert_int_equal(batch.slots[0].outcome, REPORT_REFUSED);
     assert_non_null(strstr(error_message(batch.slots[0].error), "usage up to 2026-01-31T16:00:00.000000Z"));
     assert_int_equal(batch.slots[1].outcome, REPORT_DUPLICATE);
     assert_int_equal(batch.slots[2].outcome, REPORT_COUNTED);
+    assert_int_equal(batch.slots[3].outcome, REPORT_REFUSED); /* no duplicate of what was not taken */
     is("u1 p1/vm 1001=4@01-10..03-10, u1 p1/vm 1001=8@03-10..");
     assert_int_equal(number("SELECT count(*) FROM usage_event"), 2);
     pg_exec(ledger.pg, "UPDATE usage_archived SET until = '-infinity'");
