@@ -2,10 +2,12 @@
  * takes what changed since the last closing and exports its snapshot; workers on connections of their own
  * make the bills of their share of the units (bill_make.h) at that snapshot; the caller's transaction writes
  * and seals them. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "broker/auth/auth.h"
 #include "broker/base/buf.h"
@@ -20,6 +22,7 @@
 #define GROUP_LEAST 8 /* units made in one go: so many to so many */
 #define GROUP_MOST 64
 #define WORKERS_MAX 64
+#define KEEP_ALIVE_S 10
 #define WRITE_BILLS 200 /* bills, with all their lines, of one statement */
 
 struct closing {
@@ -202,19 +205,40 @@ static void *worker_main(void *context)
     return NULL;
 }
 
+/* Waits until the workers change something; the caller holds the lock. *ret_quiet: for long nothing came. */
+static void await_change(struct crew *crew, bool *ret_quiet)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until); /* cannot fail with this clock, which is the condition's */
+    until.tv_sec += KEEP_ALIVE_S;
+    *ret_quiet = pthread_cond_timedwait(&crew->changed, &crew->lock, &until) == ETIMEDOUT;
+}
+
+/* The server ends a transaction that stands idle (idle_in_transaction_session_timeout, 60 s): while workers
+ * rate, it is told that somebody is there. */
+static struct error *keep_alive(struct closing *closing)
+{
+    static const struct db_statement ask = {"billing_keep_alive", "SELECT 1"};
+    return db_run(closing->db, &ask, DB_NO_VALUES, NULL);
+}
+
 /* Takes what the workers hand over until all have ended. */
 static struct error *take_all(struct crew *crew)
 {
     struct error *error = NULL;
+    bool quiet = false;
     (void)pthread_mutex_lock(&crew->lock);
     while (crew->at_work || crew->done) {
         struct batch *batches = crew->done;
         crew->done = NULL;
-        if (!batches) {
-            (void)pthread_cond_wait(&crew->changed, &crew->lock);
+        if (!batches && !quiet) {
+            await_change(crew, &quiet);
             continue;
         }
         (void)pthread_mutex_unlock(&crew->lock);
+        if (!batches && !error)
+            error = keep_alive(crew->closing);
+        quiet = false;
         for (; batches && !error && !atomic_load(&crew->failed); batches = batches->next)
             error = take_batch(crew->closing, batches, crew->write);
         if (error)
