@@ -108,13 +108,15 @@ static void compare(const struct agreement *agreement, struct month month)
     const struct rate_provider provider = {"p1", agreement->proration, prices, ITEM_COUNT};
     assert_null(
         rate_month(arena, intervals, interval_count, &provider, 1, month, MOMENT_MAX, &lines, &line_count));
-    for (size_t i = 0, next = 0; i < quote.count; i++) {
+    size_t next = 0;
+    for (size_t i = 0; i < quote.count; i++) {
         int64_t amount = 0;
         for (; next < line_count && !strcmp(lines[next].item, quote.lines[i].item->code); next++)
             amount += lines[next].amount_fen; /* of every zone and architecture */
         assert_int_equal(amount, quote.lines[i].amount_fen);
         total += amount;
     }
+    assert_int_equal(next, line_count); /* the bill has nothing that the quote has not */
     assert_int_equal(total, quote.monthly_fen);
 }
 
