@@ -33,6 +33,7 @@ struct h2_client {
     struct sending sending[STREAMS_MAX];
     bool closed, discard;
     int64_t goaway;
+    int32_t last_stream;
 };
 
 static _Thread_local int last_alert;
@@ -121,8 +122,10 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 {
     (void)session;
     struct h2_client *client = context;
-    if (frame->hd.type == NGHTTP2_GOAWAY)
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
         client->goaway = frame->goaway.error_code;
+        client->last_stream = frame->goaway.last_stream_id;
+    }
     if (frame->hd.type == NGHTTP2_RST_STREAM)
         reply_of(client, frame->hd.stream_id)->reset = true;
     return 0;
@@ -413,6 +416,11 @@ void h2_open_window(struct h2_client *client)
                                                         INT32_MAX);
     (void)nghttp2_session_set_local_window_size(client->session, NGHTTP2_FLAG_NONE, 0, INT32_MAX);
     flush(client);
+}
+
+int32_t h2_last_stream(const struct h2_client *client)
+{
+    return client->last_stream;
 }
 
 int64_t h2_goaway(const struct h2_client *client)

@@ -77,6 +77,8 @@ bool h2_poll_once(struct h2_client *client, int ms);
 void h2_open_window(struct h2_client *client);
 /* Error code of the last GOAWAY; -1: none. */
 int64_t h2_goaway(const struct h2_client *client);
+/* The last stream that the peer says it took, in its last GOAWAY; 0: none. */
+int32_t h2_last_stream(const struct h2_client *client);
 int h2_fd(const struct h2_client *client);
 
 #endif

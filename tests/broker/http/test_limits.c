@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <nghttp2/nghttp2.h>
 
+#include "broker/http/limits.h"
 #include "tests/support/h2.h"
 #include "tests/support/https.h"
 
@@ -172,19 +173,29 @@ static void test_malformed_header(void **state)
     https_stop(&https);
 }
 
+/* Requests that are taken back at once: a burst is fine, what goes on like that is cut off. The peer may have
+ * sent all of it before the server has read any. */
 static void test_rapid_reset(void **state)
 {
+    (void)state; /* cmocka's form */
+    const struct h2_request request = {.method = "GET", .path = "/v1/things"};
     struct https https;
     https_start(&https, settings);
     struct h2_client *client = h2_open(https.port, NULL);
-    int sent = 0;
-    for (; sent < 3000 && h2_goaway(client) < 0; sent++) {
-        h2_reset(client, h2_send(client, &(struct h2_request){.method = "GET", .path = "/v1/things"}));
+    for (int sent = 0; sent < HTTP_RESET_BURST / 2; sent++)
+        h2_reset(client, h2_send(client, &request));
+    int status = 503; /* while what was taken back still fills the queue */
+    for (int tries = 0; tries < 100 && status == 503; tries++, h2_poll(client, 50))
+        status = h2_get(client, "/v1/things", NULL)->status;
+    assert_int_equal(status, 200);
+    for (int sent = 0; sent < 3000 && h2_goaway(client) < 0; sent++) {
+        h2_reset(client, h2_send(client, &request));
         if (sent % 16 == 0)
             h2_poll(client, 1);
     }
     assert_true(h2_until_closed(client, 10000));
-    assert_true(sent < 3000);
+    if (h2_goaway(client) >= 0) /* it may be lost with a connection that is reset */
+        assert_true(h2_last_stream(client) < 2 * 3000);
     h2_close(client);
     still_serves(&https);
     https_stop(&https);
