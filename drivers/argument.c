@@ -16,7 +16,7 @@ struct error *argument_call(const struct driver_call *call)
 }
 
 /* 1..most bytes, no control characters. */
-static struct error *check_text(const char *text, size_t most, const char *what)
+struct error *argument_text(const char *text, size_t most, const char *what)
 {
     if (!text || !*text)
         return error_new(ERR_INVALID, "no %s", what);
@@ -29,14 +29,14 @@ static struct error *check_text(const char *text, size_t most, const char *what)
     return NULL;
 }
 
-static struct error *check_id(const char *id, const char *what)
+struct error *argument_id(const char *id, const char *what)
 {
     if (!id || !id_valid(id))
         return error_new(ERR_INVALID, "%s id is not a lower-case UUID", what);
     return NULL;
 }
 
-static struct error *check_name(const char *name, const char *what)
+struct error *argument_name(const char *name, const char *what)
 {
     size_t length = name ? strnlen(name, 64) : 0;
     if (!length || length > 63 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != length)
@@ -49,9 +49,9 @@ struct error *argument_key(struct task *task, const struct driver_key *key, cons
 {
     if (!key)
         return error_new(ERR_INVALID, "no %s is named", what);
-    TRY(check_id(key->id, what));
+    TRY(argument_id(key->id, what));
     if (key->ref)
-        TRY_DOING(check_text(key->ref, GATE_REF_MAX, "reference"), "%s", what);
+        TRY_DOING(argument_text(key->ref, GATE_REF_MAX, "reference"), "%s", what);
     *ret_key = (struct driver_key){.id = arena_strdup(task->arena, key->id),
                                    .ref = arena_strdup(task->arena, key->ref)};
     return NULL;
@@ -74,7 +74,7 @@ struct error *argument_disk(unsigned size_gb)
     return NULL;
 }
 
-static struct error *check_architecture(const char *architecture)
+struct error *argument_architecture(const char *architecture)
 {
     static const char *const known[] = {"x86", "ARM", "C86", "POWER"};
     for (size_t i = 0; architecture && i < sizeof known / sizeof *known; i++)
@@ -87,13 +87,13 @@ struct error *argument_instance(struct task *task, const struct driver_instance_
 {
     if (!spec)
         return error_new(ERR_INVALID, "no instance is described");
-    TRY(check_id(spec->id, "instance"));
-    TRY(check_name(spec->name, "instance"));
-    TRY(check_architecture(spec->architecture));
+    TRY(argument_id(spec->id, "instance"));
+    TRY(argument_name(spec->name, "instance"));
+    TRY(argument_architecture(spec->architecture));
     TRY(argument_size(spec->vcpu, spec->memory_mb));
-    TRY(check_text(spec->image, GATE_REF_MAX, "image"));
+    TRY(argument_text(spec->image, GATE_REF_MAX, "image"));
     TRY_DOING(argument_disk(spec->system_disk_gb), "system disk");
-    TRY(check_text(spec->network, GATE_REF_MAX, "network"));
+    TRY(argument_text(spec->network, GATE_REF_MAX, "network"));
     if (spec->user_data && strnlen(spec->user_data, GATE_USER_DATA_MAX + 1) > GATE_USER_DATA_MAX)
         return error_new(ERR_INVALID, "user data of more than %d bytes", GATE_USER_DATA_MAX);
     struct driver_instance_spec copy = *spec;
@@ -111,8 +111,8 @@ struct error *argument_volume(struct task *task, const struct driver_volume_spec
 {
     if (!spec)
         return error_new(ERR_INVALID, "no volume is described");
-    TRY(check_id(spec->id, "volume"));
-    TRY(check_name(spec->name, "volume"));
+    TRY(argument_id(spec->id, "volume"));
+    TRY(argument_name(spec->name, "volume"));
     TRY(argument_disk(spec->size_gb));
     struct driver_volume_spec copy = *spec;
     copy.id = arena_strdup(task->arena, spec->id);

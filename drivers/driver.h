@@ -27,7 +27,7 @@
 #include "broker/base/arena.h"
 #include "broker/base/error.h"
 
-#define DRIVER_ABI 1
+#define DRIVER_ABI 2
 
 /* What a driver can do beyond the mandatory operations; inventory and life cycle of instances are mandatory.
  */
@@ -38,6 +38,13 @@ enum driver_capability {
     DRIVER_CAN_RESIZE_RUNNING = 1u << 3, /* CPU and memory change without a stop */
     DRIVER_CAN_ATTACH_RUNNING = 1u << 4, /* volumes attach and detach without a stop */
     DRIVER_CAN_GROW_ATTACHED = 1u << 5,  /* a volume grows while attached */
+    DRIVER_CAN_DETAIL = 1u << 6,         /* instance_detail */
+    DRIVER_CAN_SNAPSHOT = 1u << 7,       /* snapshot_* */
+    DRIVER_CAN_READ_DISKS = 1u << 8,     /* export_* for reading, running or stopped */
+    DRIVER_CAN_TRACK_CHANGES = 1u << 9,  /* checkpoints: an export tells what changed since an earlier one */
+    DRIVER_CAN_WRITE_DISKS = 1u << 10,   /* instance_prepare, export_* for writing */
+    DRIVER_CAN_FENCE = 1u << 11,         /* instance_fence, instance_release */
+    DRIVER_CAN_MOVE = 1u << 12,          /* move_*: live, between two endpoints of this driver */
 };
 
 /* Where the driver connects. Strings are borrowed from the gate and outlive the session. */
@@ -202,6 +209,18 @@ struct driver_change {
 
 struct driver_session; /* the driver's own */
 
+/* Of drivers/driver_move.h, which has the rules of moving. */
+struct driver_detail;
+struct driver_shell_spec;
+struct driver_export_spec;
+struct driver_export;
+struct driver_move_spec;
+struct driver_move_report;
+
+/* Where a moved instance lives. SOURCE: nothing of the move is left on the target; TARGET: the source is off
+ * and fenced. */
+enum driver_side { DRIVER_SIDE_SOURCE, DRIVER_SIDE_TARGET };
+
 struct driver {
     unsigned abi;          /* DRIVER_ABI */
     const char *name;      /* "kvm", "vmware", "powervm" */
@@ -271,6 +290,64 @@ struct driver {
      * may return everything. ERR_UNAVAILABLE: changes may have been missed, take a full inventory. */
     struct error *(*watch)(struct driver_session *session, const struct driver_call *call,
                            struct driver_change **ret_changes, size_t *ret_count);
+
+    /* --- moving (drivers/driver_move.h) --- */
+
+    struct error *(*instance_detail)(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key, struct driver_detail *ret_detail);
+
+    /* Of all disks at one moment; `name` is of [a-z0-9-]{1,63}. There already is success; so is deleting what
+     * is gone. `quiesce`: file systems are frozen for it where a guest agent answers. Revert wants the
+     * instance stopped (ERR_CONFLICT). */
+    struct error *(*snapshot_create)(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key, const char *name, bool quiesce);
+    struct error *(*snapshot_revert)(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key, const char *name);
+    struct error *(*snapshot_delete)(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key, const char *name);
+
+    /* Reading works while it runs (a point in time) and while it is stopped. Writing wants it stopped and
+     * fenced (ERR_CONFLICT). An export of another id that is open on the instance is ERR_BUSY. */
+    struct error *(*export_open)(struct driver_session *session, const struct driver_call *call,
+                                 const struct driver_key *key, const struct driver_export_spec *spec,
+                                 struct driver_export *ret_export);
+    /* `keep`: of a read one, its checkpoint stays for the next delta; of a written one, what was written is
+     * made lasting (uploaded, where it was staged) and otherwise thrown away where it can be. Not open (any
+     * more) is success for a read one and for `keep` false; a staged write that was lost is ERR_NOT_FOUND. */
+    struct error *(*export_close)(struct driver_session *session, const struct driver_call *call,
+                                  const struct driver_key *key, const char *export_id, bool keep);
+    /* Forgets a checkpoint; gone is success. */
+    struct error *(*checkpoint_delete)(struct driver_session *session, const struct driver_call *call,
+                                       const struct driver_key *key, const char *checkpoint);
+
+    /* Makes the instance of that stamp, its disks empty (they read as zeros), fenced. Idempotent; one that is
+     * there and not fenced is ERR_EXISTS. instance_delete removes it, with those of its volumes that are
+     * still part of an unreleased shell. */
+    struct error *(*instance_prepare)(struct driver_session *session, const struct driver_call *call,
+                                      const struct driver_shell_spec *spec,
+                                      struct driver_instance *ret_instance);
+    /* ERR_CONFLICT while it runs. Fenced (released) already is success. */
+    struct error *(*instance_fence)(struct driver_session *session, const struct driver_call *call,
+                                    const struct driver_key *key);
+    struct error *(*instance_release)(struct driver_session *session, const struct driver_call *call,
+                                      const struct driver_key *key);
+
+    /* Whether move_run would be accepted, without changing anything: ERR_CONFLICT, ERR_UNSUPPORTED,
+     * ERR_NO_CAPACITY with the reason. */
+    struct error *(*move_validate)(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *key, const struct driver_move_spec *spec);
+    /* Moves it running. Afterwards it lives on the target and is off and fenced on the source, whose
+     * definition and disks are kept. Cancelled (call->progress) or failed: it lives on the source, and what
+     * was made on the target is removed. ERR_UNAVAILABLE and ERR_TIMEOUT: nobody knows, ask move_settle. */
+    struct error *(*move_run)(struct driver_session *session, const struct driver_call *call,
+                              const struct driver_key *key, const struct driver_move_spec *spec,
+                              struct driver_move_report *ret_report);
+    /* After an unknown outcome or a crash: finishes or takes back what is half done, and says where the
+     * instance lives. Never leaves two that run. With `abort` a move that still runs is stopped first.
+     * ERR_BUSY while one runs and `abort` is false. */
+    struct error *(*move_settle)(struct driver_session *session, const struct driver_call *call,
+                                 const struct driver_key *key, const struct driver_move_spec *spec,
+                                 bool abort, enum driver_side *ret_side);
 };
 
 #endif

@@ -157,4 +157,50 @@ struct error *gate_volume_delete(struct gate *gate, const struct driver_call *ca
 struct error *gate_watch(struct gate *gate, const struct driver_call *call,
                          struct driver_change **ret_changes, size_t *ret_count) ERROR_MUST_USE;
 
+/* Moving (drivers/driver_move.h). Snapshot names are [a-z0-9-]{1,63}; exports, checkpoints and moves are
+ * named by UUIDs; at most GATE_SHELL_DISKS_MAX disks of 512 B to 64 TiB. move_run, move_settle and
+ * export_close may take up to a day; the first is never repeated by the gate. */
+#define GATE_SHELL_DISKS_MAX 16
+struct driver_detail;
+struct driver_shell_spec;
+struct driver_export_spec;
+struct driver_export;
+struct driver_move_spec;
+struct driver_move_report;
+
+struct error *gate_instance_detail(struct gate *gate, const struct driver_call *call,
+                                   const struct driver_key *key,
+                                   struct driver_detail *ret_detail) ERROR_MUST_USE;
+struct error *gate_snapshot_create(struct gate *gate, const struct driver_call *call,
+                                   const struct driver_key *key, const char *name,
+                                   bool quiesce) ERROR_MUST_USE;
+struct error *gate_snapshot_revert(struct gate *gate, const struct driver_call *call,
+                                   const struct driver_key *key, const char *name) ERROR_MUST_USE;
+struct error *gate_snapshot_delete(struct gate *gate, const struct driver_call *call,
+                                   const struct driver_key *key, const char *name) ERROR_MUST_USE;
+struct error *gate_export_open(struct gate *gate, const struct driver_call *call,
+                               const struct driver_key *key, const struct driver_export_spec *spec,
+                               struct driver_export *ret_export) ERROR_MUST_USE;
+struct error *gate_export_close(struct gate *gate, const struct driver_call *call,
+                                const struct driver_key *key, const char *export_id,
+                                bool keep) ERROR_MUST_USE;
+struct error *gate_checkpoint_delete(struct gate *gate, const struct driver_call *call,
+                                     const struct driver_key *key, const char *checkpoint) ERROR_MUST_USE;
+struct error *gate_instance_prepare(struct gate *gate, const struct driver_call *call,
+                                    const struct driver_shell_spec *spec,
+                                    struct driver_instance *ret_instance) ERROR_MUST_USE;
+struct error *gate_instance_fence(struct gate *gate, const struct driver_call *call,
+                                  const struct driver_key *key) ERROR_MUST_USE;
+struct error *gate_instance_release(struct gate *gate, const struct driver_call *call,
+                                    const struct driver_key *key) ERROR_MUST_USE;
+struct error *gate_move_validate(struct gate *gate, const struct driver_call *call,
+                                 const struct driver_key *key,
+                                 const struct driver_move_spec *spec) ERROR_MUST_USE;
+struct error *gate_move_run(struct gate *gate, const struct driver_call *call, const struct driver_key *key,
+                            const struct driver_move_spec *spec,
+                            struct driver_move_report *ret_report) ERROR_MUST_USE;
+struct error *gate_move_settle(struct gate *gate, const struct driver_call *call,
+                               const struct driver_key *key, const struct driver_move_spec *spec, bool abort,
+                               enum driver_side *ret_side) ERROR_MUST_USE;
+
 #endif

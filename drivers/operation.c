@@ -35,6 +35,19 @@ RUN(volume_detach, &task->volume, &task->instance)
 RUN(volume_resize, &task->volume, task->size_gb)
 RUN(volume_delete, &task->volume)
 RUN(watch, &task->changes, &task->change_count)
+RUN(instance_detail, &task->instance, &task->detail)
+RUN(snapshot_create, &task->instance, task->name, task->quiesce)
+RUN(snapshot_revert, &task->instance, task->name)
+RUN(snapshot_delete, &task->instance, task->name)
+RUN(export_open, &task->instance, &task->export_spec, &task->opened)
+RUN(export_close, &task->instance, task->export_id, task->keep)
+RUN(checkpoint_delete, &task->instance, task->checkpoint)
+RUN(instance_prepare, &task->shell_spec, &task->made_instance)
+RUN(instance_fence, &task->instance)
+RUN(instance_release, &task->instance)
+RUN(move_validate, &task->instance, &task->move_spec)
+RUN(move_run, &task->instance, &task->move_spec, &task->moved)
+RUN(move_settle, &task->instance, &task->move_spec, task->abort, &task->side)
 
 #define OPERATION(op, ...) const struct operation operation_##op = {.name = #op, .run = run_##op, __VA_ARGS__}
 #define VOLUMES .capability = DRIVER_CAN_VOLUMES, .capability_name = "volumes"
@@ -62,6 +75,29 @@ OPERATION(volume_delete, .repeatable = true, VOLUMES);
 OPERATION(watch, .repeatable = false, .quiet = true, .check = promise_watch, .capability = DRIVER_CAN_WATCH,
           .capability_name = "watch");
 
+#define SNAPSHOTS .repeatable = true, .capability = DRIVER_CAN_SNAPSHOT, .capability_name = "snapshots"
+#define FENCE .repeatable = true, .capability = DRIVER_CAN_FENCE, .capability_name = "fence"
+#define MOVE .capability = DRIVER_CAN_MOVE, .capability_name = "move"
+/* Of DRIVER_WRITE exports the gate asks for "write-disks" besides, of checkpoints for "track-changes". */
+#define EXPORT .capability = DRIVER_CAN_READ_DISKS, .capability_name = "read-disks"
+
+OPERATION(instance_detail, .repeatable = true, .check = promise_detail, .capability = DRIVER_CAN_DETAIL,
+          .capability_name = "detail");
+OPERATION(snapshot_create, SNAPSHOTS);
+OPERATION(snapshot_revert, SNAPSHOTS);
+OPERATION(snapshot_delete, SNAPSHOTS);
+OPERATION(export_open, .repeatable = true, .check = promise_export, EXPORT);
+OPERATION(export_close, .repeatable = true, .lasting = true, EXPORT); /* a staged disk is uploaded then */
+OPERATION(checkpoint_delete, .repeatable = true, .capability = DRIVER_CAN_TRACK_CHANGES,
+          .capability_name = "track-changes");
+OPERATION(instance_prepare, .repeatable = true, .check = promise_shell, .capability = DRIVER_CAN_WRITE_DISKS,
+          .capability_name = "write-disks");
+OPERATION(instance_fence, FENCE);
+OPERATION(instance_release, FENCE);
+OPERATION(move_validate, .repeatable = true, MOVE);
+OPERATION(move_run, .repeatable = false, .lasting = true, .check = promise_moved, MOVE);
+OPERATION(move_settle, .repeatable = true, .lasting = true, .check = promise_side, MOVE);
+
 struct task *task_new(const struct operation *operation)
 {
     struct task *task = xcalloc(1, sizeof *task);
@@ -81,7 +117,7 @@ void task_free(struct task *task)
 const char *task_object(const struct task *task)
 {
     const char *const candidates[] = {task->volume.id, task->instance.id, task->instance_spec.id,
-                                      task->volume_spec.id};
+                                      task->volume_spec.id, task->shell_spec.id};
     for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
         if (candidates[i])
             return candidates[i];

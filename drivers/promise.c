@@ -58,7 +58,7 @@ static bool utf8(const char *text)
 }
 
 /* Text that must be there, not empty; `what` is "instance", `field` is "name". */
-static struct error *need(const char *text, const char *what, const char *field)
+struct error *promise_need(const char *text, const char *what, const char *field)
 {
     if (!text || !*text)
         return error_new(ERR_INTERNAL, "%s without a %s", what, field);
@@ -67,29 +67,29 @@ static struct error *need(const char *text, const char *what, const char *field)
     return NULL;
 }
 
-static struct error *may(const char *text, const char *what, const char *field)
+struct error *promise_may(const char *text, const char *what, const char *field)
 {
     if (text && !utf8(text))
         return error_new(ERR_INTERNAL, "%s whose %s is not UTF-8", what, field);
     return NULL;
 }
 
-static struct error *stamp(const char *id, const char *what)
+struct error *promise_stamp(const char *id, const char *what)
 {
     if (id && !id_valid(id))
         return error_new(ERR_INTERNAL, "%s whose stamp is no id", what);
     return NULL;
 }
 
-static struct error *good_instance(const struct driver_instance *instance)
+struct error *promise_good_instance(const struct driver_instance *instance)
 {
-    TRY(stamp(instance->id, "instance"));
-    TRY(need(instance->ref, "instance", "reference"));
-    TRY(need(instance->name, "instance", "name"));
-    TRY(may(instance->architecture, "instance", "architecture"));
-    TRY(may(instance->host, "instance", "host"));
-    TRY(may(instance->address, "instance", "address"));
-    TRY(may(instance->detail, "instance", "detail"));
+    TRY(promise_stamp(instance->id, "instance"));
+    TRY(promise_need(instance->ref, "instance", "reference"));
+    TRY(promise_need(instance->name, "instance", "name"));
+    TRY(promise_may(instance->architecture, "instance", "architecture"));
+    TRY(promise_may(instance->host, "instance", "host"));
+    TRY(promise_may(instance->address, "instance", "address"));
+    TRY(promise_may(instance->detail, "instance", "detail"));
     if ((unsigned)instance->power > DRIVER_POWER_ERROR)
         return error_new(ERR_INTERNAL, "instance \"%s\" with power state %u", instance->ref,
                          (unsigned)instance->power);
@@ -98,15 +98,15 @@ static struct error *good_instance(const struct driver_instance *instance)
 
 static struct error *good_volume(const struct driver_volume *volume)
 {
-    TRY(stamp(volume->id, "volume"));
-    TRY(need(volume->ref, "volume", "reference"));
-    TRY(need(volume->name, "volume", "name"));
-    TRY(may(volume->instance_ref, "volume", "instance"));
-    TRY(may(volume->pool, "volume", "pool"));
+    TRY(promise_stamp(volume->id, "volume"));
+    TRY(promise_need(volume->ref, "volume", "reference"));
+    TRY(promise_need(volume->name, "volume", "name"));
+    TRY(promise_may(volume->instance_ref, "volume", "instance"));
+    TRY(promise_may(volume->pool, "volume", "pool"));
     return NULL;
 }
 
-static struct error *same_stamp(const char *returned, const char *asked, const char *what)
+struct error *promise_same_stamp(const char *returned, const char *asked, const char *what)
 {
     if (!returned || strcmp(returned, asked) != 0)
         return error_new(ERR_INTERNAL, "%s %s where %s was asked for", what,
@@ -116,26 +116,26 @@ static struct error *same_stamp(const char *returned, const char *asked, const c
 
 struct error *promise_about(const struct task *task)
 {
-    TRY(need(task->about.product, "about", "product"));
-    return need(task->about.identity, "about", "identity");
+    TRY(promise_need(task->about.product, "about", "product"));
+    return promise_need(task->about.identity, "about", "identity");
 }
 
 struct error *promise_instance_found(const struct task *task)
 {
-    TRY(good_instance(&task->made_instance));
-    return same_stamp(task->made_instance.id, task->instance.id, "instance");
+    TRY(promise_good_instance(&task->made_instance));
+    return promise_same_stamp(task->made_instance.id, task->instance.id, "instance");
 }
 
 struct error *promise_instance_created(const struct task *task)
 {
-    TRY(good_instance(&task->made_instance));
-    return same_stamp(task->made_instance.id, task->instance_spec.id, "instance");
+    TRY(promise_good_instance(&task->made_instance));
+    return promise_same_stamp(task->made_instance.id, task->instance_spec.id, "instance");
 }
 
 struct error *promise_volume_found(const struct task *task)
 {
     TRY(good_volume(&task->made_volume));
-    return same_stamp(task->made_volume.id, task->volume.id, "volume");
+    return promise_same_stamp(task->made_volume.id, task->volume.id, "volume");
 }
 
 struct error *promise_volume_created(const struct task *task)
@@ -144,7 +144,7 @@ struct error *promise_volume_created(const struct task *task)
     if (task->made_volume.size_gb < task->volume_spec.size_gb)
         return error_new(ERR_INTERNAL, "volume of %u GB where %u were asked for", task->made_volume.size_gb,
                          task->volume_spec.size_gb);
-    return same_stamp(task->made_volume.id, task->volume_spec.id, "volume");
+    return promise_same_stamp(task->made_volume.id, task->volume_spec.id, "volume");
 }
 
 struct error *promise_console(const struct task *task)
@@ -170,8 +170,8 @@ struct error *promise_watch(const struct task *task)
         return error_new(ERR_INTERNAL, "%zu changes, more than there may be or without a list",
                          task->change_count);
     for (size_t i = 0; i < task->change_count; i++) {
-        TRY(stamp(task->changes[i].id, "change"));
-        TRY(need(task->changes[i].ref, "change", "reference"));
+        TRY(promise_stamp(task->changes[i].id, "change"));
+        TRY(promise_need(task->changes[i].ref, "change", "reference"));
         if ((unsigned)task->changes[i].power > DRIVER_POWER_ERROR)
             return error_new(ERR_INTERNAL, "change with power state %u", (unsigned)task->changes[i].power);
     }
@@ -205,24 +205,24 @@ static struct error *countable(const void *items, size_t count, const char *what
 static struct error *good_places(const struct driver_inventory *all)
 {
     for (size_t i = 0; i < all->host_count; i++) {
-        TRY(need(all->hosts[i].ref, "host", "reference"));
-        TRY(need(all->hosts[i].name, "host", "name"));
-        TRY(may(all->hosts[i].architecture, "host", "architecture"));
+        TRY(promise_need(all->hosts[i].ref, "host", "reference"));
+        TRY(promise_need(all->hosts[i].name, "host", "name"));
+        TRY(promise_may(all->hosts[i].architecture, "host", "architecture"));
     }
     for (size_t i = 0; i < all->pool_count; i++) {
-        TRY(need(all->pools[i].ref, "pool", "reference"));
-        TRY(need(all->pools[i].name, "pool", "name"));
+        TRY(promise_need(all->pools[i].ref, "pool", "reference"));
+        TRY(promise_need(all->pools[i].name, "pool", "name"));
         if (all->pools[i].free_gb > all->pools[i].total_gb)
             return error_new(ERR_INTERNAL, "pool \"%s\" with more free than there is", all->pools[i].name);
     }
     for (size_t i = 0; i < all->network_count; i++) {
-        TRY(need(all->networks[i].ref, "network", "reference"));
-        TRY(need(all->networks[i].name, "network", "name"));
+        TRY(promise_need(all->networks[i].ref, "network", "reference"));
+        TRY(promise_need(all->networks[i].name, "network", "name"));
     }
     for (size_t i = 0; i < all->image_count; i++) {
-        TRY(need(all->images[i].ref, "image", "reference"));
-        TRY(need(all->images[i].name, "image", "name"));
-        TRY(may(all->images[i].architecture, "image", "architecture"));
+        TRY(promise_need(all->images[i].ref, "image", "reference"));
+        TRY(promise_need(all->images[i].name, "image", "name"));
+        TRY(promise_may(all->images[i].architecture, "image", "architecture"));
     }
     return NULL;
 }
@@ -239,7 +239,7 @@ struct error *promise_inventory(const struct task *task)
     TRY(good_places(all));
     const char **refs = arena_array(task->arena, all->instance_count, sizeof *refs);
     for (size_t i = 0; i < all->instance_count; i++) {
-        TRY(good_instance(&all->instances[i]));
+        TRY(promise_good_instance(&all->instances[i]));
         refs[i] = all->instances[i].ref;
     }
     TRY(distinct(refs, all->instance_count, "instance"));

@@ -62,6 +62,19 @@ static struct error *check_slots(const struct driver *driver)
         WITH(volume_resize, DRIVER_CAN_VOLUMES, "volumes"),
         WITH(volume_delete, DRIVER_CAN_VOLUMES, "volumes"),
         WITH(watch, DRIVER_CAN_WATCH, "watch"),
+        WITH(instance_detail, DRIVER_CAN_DETAIL, "detail"),
+        WITH(snapshot_create, DRIVER_CAN_SNAPSHOT, "snapshots"),
+        WITH(snapshot_revert, DRIVER_CAN_SNAPSHOT, "snapshots"),
+        WITH(snapshot_delete, DRIVER_CAN_SNAPSHOT, "snapshots"),
+        WITH(export_open, DRIVER_CAN_READ_DISKS, "read-disks"),
+        WITH(export_close, DRIVER_CAN_READ_DISKS, "read-disks"),
+        WITH(checkpoint_delete, DRIVER_CAN_TRACK_CHANGES, "track-changes"),
+        WITH(instance_prepare, DRIVER_CAN_WRITE_DISKS, "write-disks"),
+        WITH(instance_fence, DRIVER_CAN_FENCE, "fence"),
+        WITH(instance_release, DRIVER_CAN_FENCE, "fence"),
+        WITH(move_validate, DRIVER_CAN_MOVE, "move"),
+        WITH(move_run, DRIVER_CAN_MOVE, "move"),
+        WITH(move_settle, DRIVER_CAN_MOVE, "move"),
     };
 #undef MANDATORY
 #undef WITH
@@ -83,7 +96,10 @@ static struct error *check_slots(const struct driver *driver)
 struct error *driver_check(const struct driver *driver)
 {
     const unsigned known = DRIVER_CAN_VOLUMES | DRIVER_CAN_CONSOLE | DRIVER_CAN_WATCH |
-                           DRIVER_CAN_RESIZE_RUNNING | DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED;
+                           DRIVER_CAN_RESIZE_RUNNING | DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED |
+                           DRIVER_CAN_DETAIL | DRIVER_CAN_SNAPSHOT | DRIVER_CAN_READ_DISKS |
+                           DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_FENCE |
+                           DRIVER_CAN_MOVE;
     const unsigned of_volumes = DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED;
     if (!driver)
         return error_new(ERR_INVALID, "no driver");
@@ -100,6 +116,15 @@ struct error *driver_check(const struct driver *driver)
                          driver->capabilities & ~known);
     if ((driver->capabilities & of_volumes) && !(driver->capabilities & DRIVER_CAN_VOLUMES))
         return error_new(ERR_INVALID, "driver \"%s\" claims what only volumes can do, but not volumes",
+                         driver->name);
+    if ((driver->capabilities & DRIVER_CAN_TRACK_CHANGES) && !(driver->capabilities & DRIVER_CAN_READ_DISKS))
+        return error_new(ERR_INVALID, "driver \"%s\" claims to track changes that nobody can read",
+                         driver->name);
+    if ((driver->capabilities & (DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_MOVE)) &&
+        (~driver->capabilities & (DRIVER_CAN_FENCE | DRIVER_CAN_DETAIL)))
+        return error_new(ERR_INVALID, "driver \"%s\" claims to move without detail and fence", driver->name);
+    if ((driver->capabilities & DRIVER_CAN_WRITE_DISKS) && !(driver->capabilities & DRIVER_CAN_READ_DISKS))
+        return error_new(ERR_INVALID, "driver \"%s\" claims to write disks that it cannot read",
                          driver->name);
     return check_slots(driver);
 }

@@ -53,8 +53,8 @@ static void test_refuses_broken_tables(void **state)
     WITHOUT(summary, "summary");
 #undef WITHOUT
     driver = script_driver;
-    driver.abi = DRIVER_ABI + 1;
-    assert_refused(&driver, ERR_UNSUPPORTED, "ABI 2");
+    driver.abi = DRIVER_ABI - 1;
+    assert_refused(&driver, ERR_UNSUPPORTED, "ABI 1 where 2 is wanted");
     driver = script_driver;
     driver.name = "Not a name";
     assert_refused(&driver, ERR_INVALID, "name");
@@ -63,6 +63,15 @@ static void test_refuses_broken_tables(void **state)
     assert_refused(&driver, ERR_INVALID, "claims volumes but lacks the operation volume_find");
     driver.capabilities = script_driver.capabilities | DRIVER_CAN_GROW_ATTACHED;
     assert_refused(&driver, ERR_INVALID, "but not volumes");
+    driver.capabilities = script_driver.capabilities | DRIVER_CAN_TRACK_CHANGES;
+    assert_refused(&driver, ERR_INVALID, "track changes that nobody can read");
+    driver.capabilities = script_driver.capabilities | DRIVER_CAN_MOVE | DRIVER_CAN_DETAIL;
+    assert_refused(&driver, ERR_INVALID, "move without detail and fence");
+    driver.capabilities =
+        script_driver.capabilities | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_DETAIL | DRIVER_CAN_FENCE;
+    assert_refused(&driver, ERR_INVALID, "write disks that it cannot read");
+    driver.capabilities = script_driver.capabilities | DRIVER_CAN_DETAIL;
+    assert_refused(&driver, ERR_INVALID, "claims detail but lacks the operation instance_detail");
     driver.capabilities = script_driver.capabilities | 1u << 31;
     assert_refused(&driver, ERR_INVALID, "unknown capabilities 0x80000000");
     assert_refused(NULL, ERR_INVALID, "no driver");
