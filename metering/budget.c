@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/base/log.h"
 #include "broker/http/event.h"
 #include "metering/statement_sum.h"
 
@@ -141,6 +142,33 @@ struct error *budget_check(struct db *db, const struct budget *budget, moment no
     return check_period(db, arena, budget, &period, now);
 }
 
+struct checking {
+    const struct budget *budget;
+    moment now;
+};
+
+static struct error *check_body(struct db *db, void *context)
+{
+    const struct checking *checking = context;
+    return budget_check(db, checking->budget, checking->now);
+}
+
+/* What cannot be checked is told and tried again with the next round, and does not keep the others from it.
+ */
+static struct error *check_apart(struct db *db, const struct budget *budget, moment now)
+{
+    struct checking checking = {budget, now};
+    struct error *error = db_savepoint(db, check_body, &checking);
+    if (!error)
+        return NULL;
+    if (error_code(error) == ERR_UNAVAILABLE || error_code(error) == ERR_SERIALIZATION)
+        return error_wrap(error, "could not check budget %s of unit \"%s\"", budget->id, budget->unit);
+    log_warning("budget.unchecked", LOG_TEXT("unit", budget->unit), LOG_TEXT("budget", budget->id),
+                LOG_CAUSE(error));
+    error_free(error);
+    return NULL;
+}
+
 struct error *budget_check_page(struct db *db, struct arena *arena, moment now, const char **unit,
                                 const char **id, bool *ret_more)
 {
@@ -148,8 +176,7 @@ struct error *budget_check_page(struct db *db, struct arena *arena, moment now, 
     size_t count;
     TRY(budget_list(db, arena, NULL, NULL, *unit, *id, BUDGET_PAGE, &list, &count));
     for (size_t i = 0; i < count; i++)
-        TRY_DOING(budget_check(db, &list[i], now), "could not check budget %s of unit \"%s\"", list[i].id,
-                  list[i].unit);
+        TRY(check_apart(db, &list[i], now));
     if (count) {
         *unit = list[count - 1].unit;
         *id = list[count - 1].id;

@@ -74,7 +74,8 @@ struct error *budget_forecast(struct db *db, struct arena *arena, const struct b
  * have settled; each threshold reached is an alert (a row and an event "budget.reached"), once. The scope
  * must see everything of the unit. */
 struct error *budget_check(struct db *db, const struct budget *budget, moment now) ERROR_MUST_USE;
-/* At most BUDGET_PAGE budgets after *unit and *id, which then are the last one looked at, in `arena`. */
+/* At most BUDGET_PAGE budgets after *unit and *id, which then are the last one looked at, in `arena`. One
+ * that cannot be checked is logged ("budget.unchecked") and left for the next round. */
 #define BUDGET_PAGE 20
 struct error *budget_check_page(struct db *db, struct arena *arena, moment now, const char **unit,
                                 const char **id, bool *ret_more) ERROR_MUST_USE;

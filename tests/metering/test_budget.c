@@ -159,6 +159,19 @@ static void each_threshold_is_told_once_a_period(void **state)
                                               "b2 2027-02/50 1402\nb2 2027-02/80 1402");
 }
 
+/* The first budget cannot be checked; the second is told all the same, the first when it can be again. */
+static void one_that_fails_does_not_keep_the_others(void **state)
+{
+    (void)state;
+    (void)add("b1", NULL, "month", 5000, month_start(january));
+    (void)add("b2", NULL, "month", 5001, month_start(january));
+    moment half = month_start(january) + 31 * MOMENT_DAY / 2;
+    pg_exec(ledger.pg, "ALTER TABLE budget_alert ADD CONSTRAINT broken CHECK (budget_id <> 'b1')");
+    check_and_expect(half, "b2 2027-01/50 2804");
+    pg_exec(ledger.pg, "ALTER TABLE budget_alert DROP CONSTRAINT broken");
+    check_and_expect(half, "b1 2027-01/50 2804\nb2 2027-01/50 2804");
+}
+
 static void what_was_spent_before_there_was_a_budget_is_not_told(void **state)
 {
     (void)state;
@@ -253,6 +266,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(what_is_spent_and_what_is_to_come, begin),
         cmocka_unit_test_setup(each_threshold_is_told_once_a_period, begin),
+        cmocka_unit_test_setup(one_that_fails_does_not_keep_the_others, begin),
         cmocka_unit_test_setup(what_was_spent_before_there_was_a_budget_is_not_told, begin),
         cmocka_unit_test_setup(who_sees_a_budget, begin),
         cmocka_unit_test_setup(versions_and_limits, begin),
