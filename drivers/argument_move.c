@@ -23,6 +23,8 @@ struct error *argument_export(struct task *task, const struct driver_export_spec
         TRY(argument_id(spec->checkpoint, "checkpoint"));
     if (spec->since)
         TRY(argument_id(spec->since, "earlier checkpoint"));
+    if (spec->access != DRIVER_READ && spec->access != DRIVER_WRITE)
+        return error_new(ERR_INVALID, "no such access to an export");
     if (spec->access != DRIVER_READ && (spec->checkpoint || spec->since || spec->quiesce))
         return error_new(ERR_INVALID, "an export for writing has no checkpoints");
     struct driver_export_spec copy = *spec;

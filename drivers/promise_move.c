@@ -6,6 +6,14 @@
 #define ITEMS_MAX 4096       /* disks, adapters, snapshots… of one instance */
 #define EXTENTS_MAX 16777216 /* of one disk */
 
+static struct error *countable(const void *items, size_t count, const char *what)
+{
+    if (count > ITEMS_MAX || (count && !items))
+        return error_new(ERR_INTERNAL, "an instance with %zu %s, more than there may be or without a list",
+                         count, what);
+    return NULL;
+}
+
 static struct error *good_disks(const struct driver_detail *detail)
 {
     for (size_t i = 0; i < detail->disk_count; i++) {
@@ -30,10 +38,11 @@ struct error *promise_detail(const struct task *task)
     TRY(promise_same_stamp(detail->instance.id, task->instance.id, "instance"));
     if ((unsigned)detail->firmware > DRIVER_FIRMWARE_OPEN)
         return error_new(ERR_INTERNAL, "firmware %u", (unsigned)detail->firmware);
-    if (detail->disk_count > ITEMS_MAX || detail->adapter_count > ITEMS_MAX ||
-        detail->snapshot_count > ITEMS_MAX || detail->checkpoint_count > ITEMS_MAX ||
-        detail->passthrough_count > ITEMS_MAX)
-        return error_new(ERR_INTERNAL, "more than %d parts of one instance", ITEMS_MAX);
+    TRY(countable(detail->disks, detail->disk_count, "disks"));
+    TRY(countable(detail->adapters, detail->adapter_count, "adapters"));
+    TRY(countable(detail->snapshots, detail->snapshot_count, "snapshots"));
+    TRY(countable(detail->checkpoints, detail->checkpoint_count, "checkpoints"));
+    TRY(countable(detail->passthrough, detail->passthrough_count, "devices"));
     TRY(promise_may(detail->machine, "instance", "machine"));
     TRY(promise_may(detail->guest_os, "instance", "guest"));
     TRY(good_disks(detail));
@@ -57,6 +66,9 @@ static struct error *good_changes(const struct driver_exported_disk *disk)
     uint64_t end = 0;
     if (disk->changed_count > EXTENTS_MAX)
         return error_new(ERR_INTERNAL, "more than %d changes of disk \"%s\"", EXTENTS_MAX, disk->disk);
+    if (disk->changed_count && !disk->changed)
+        return error_new(ERR_INTERNAL, "%zu changes of disk \"%s\" without a list", disk->changed_count,
+                         disk->disk);
     for (size_t i = 0; i < disk->changed_count; i++) {
         const struct driver_extent *extent = &disk->changed[i];
         if (extent->offset < end || !extent->length || extent->length > disk->size_bytes ||
@@ -72,8 +84,9 @@ static struct error *good_changes(const struct driver_exported_disk *disk)
 struct error *promise_export(const struct task *task)
 {
     const struct driver_export *opened = &task->opened;
-    if (!opened->disk_count || opened->disk_count > ITEMS_MAX)
-        return error_new(ERR_INTERNAL, "an export of %zu disks", opened->disk_count);
+    if (!opened->disk_count)
+        return error_new(ERR_INTERNAL, "an export of 0 disks");
+    TRY(countable(opened->disks, opened->disk_count, "exported disks"));
     for (size_t i = 0; i < opened->disk_count; i++) {
         const struct driver_exported_disk *disk = &opened->disks[i];
         TRY(promise_need(disk->disk, "exported disk", "name"));

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "broker/base/arena.h"
+#include "broker/base/moment.h"
 
 struct driver_session {
     int number;
@@ -253,23 +254,160 @@ static struct error *script_watch(struct driver_session *session, const struct d
     return NULL;
 }
 
-const struct driver script_driver = {.abi = DRIVER_ABI,
-                                     .name = "script",
-                                     .summary = "does what a test tells it",
-                                     .capabilities = DRIVER_CAN_CONSOLE | DRIVER_CAN_WATCH,
-                                     .max_sessions = 3,
-                                     .open = script_open,
-                                     .close = script_close,
-                                     .ping = script_ping,
-                                     .about = script_about,
-                                     .inventory = script_inventory,
-                                     .capacity = script_capacity,
-                                     .instance_find = script_find,
-                                     .instance_create = script_create,
-                                     .instance_start = script_on,
-                                     .instance_stop = script_stop,
-                                     .instance_reboot = script_on,
-                                     .instance_resize = script_resize,
-                                     .instance_delete = script_on,
-                                     .instance_console = script_console,
-                                     .watch = script_watch};
+/* --- moving: each writes what it was asked and answers what the test has set --- */
+
+static struct error *asked_move(const struct driver_call *call, const char *stamp, const char *move)
+{
+    (void)pthread_mutex_lock(&mutex);
+    script.left_us = call->deadline_us - moment_monotonic();
+    (void)pthread_mutex_unlock(&mutex);
+    struct error *error = act(call, stamp, "");
+    (void)pthread_mutex_lock(&mutex);
+    (void)snprintf(script.move, sizeof script.move, "%s", move);
+    (void)pthread_mutex_unlock(&mutex);
+    return error;
+}
+
+static const char *or_none(const char *text)
+{
+    return text ? text : "-";
+}
+
+static struct error *script_detail(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *key, struct driver_detail *ret_detail)
+{
+    TRY(asked_move(call, key->id, "detail"));
+    *ret_detail = script_now().detail;
+    ret_detail->instance = instance_of(call, key->id);
+    return NULL;
+}
+
+static struct error *script_snapshot_create(struct driver_session *session, const struct driver_call *call,
+                                            const struct driver_key *key, const char *name, bool quiesce)
+{
+    return asked_move(call, key->id,
+                      arena_printf(call->arena, "create %s%s", name, quiesce ? " quiesced" : ""));
+}
+
+static struct error *script_snapshot_revert(struct driver_session *session, const struct driver_call *call,
+                                            const struct driver_key *key, const char *name)
+{
+    return asked_move(call, key->id, arena_printf(call->arena, "revert %s", name));
+}
+
+static struct error *script_snapshot_delete(struct driver_session *session, const struct driver_call *call,
+                                            const struct driver_key *key, const char *name)
+{
+    return asked_move(call, key->id, arena_printf(call->arena, "delete %s", name));
+}
+
+static struct error *script_export_open(struct driver_session *session, const struct driver_call *call,
+                                        const struct driver_key *key, const struct driver_export_spec *spec,
+                                        struct driver_export *ret_export)
+{
+    TRY(asked_move(call, key->id,
+                   arena_printf(call->arena, "open %s %s %s %s%s", spec->id,
+                                spec->access == DRIVER_WRITE ? "write" : "read", or_none(spec->checkpoint),
+                                or_none(spec->since), spec->quiesce ? " quiesced" : "")));
+    *ret_export = script_now().opened;
+    return NULL;
+}
+
+static struct error *script_export_close(struct driver_session *session, const struct driver_call *call,
+                                         const struct driver_key *key, const char *export_id, bool keep)
+{
+    return asked_move(call, key->id, arena_printf(call->arena, "close %s%s", export_id, keep ? " kept" : ""));
+}
+
+static struct error *script_checkpoint_delete(struct driver_session *session, const struct driver_call *call,
+                                              const struct driver_key *key, const char *checkpoint)
+{
+    return asked_move(call, key->id, arena_printf(call->arena, "forget %s", checkpoint));
+}
+
+static struct error *script_prepare(struct driver_session *session, const struct driver_call *call,
+                                    const struct driver_shell_spec *spec,
+                                    struct driver_instance *ret_instance)
+{
+    TRY(asked_move(call, spec->id,
+                   arena_printf(call->arena, "prepare %s %s %s %zu %s", spec->name, or_none(spec->network),
+                                or_none(spec->mac), spec->disk_count, or_none(spec->disks[0].volume_id))));
+    *ret_instance = instance_of(call, spec->id);
+    ret_instance->power = script_now().shell_power;
+    return NULL;
+}
+
+static struct error *script_fence(struct driver_session *session, const struct driver_call *call,
+                                  const struct driver_key *key)
+{
+    return asked_move(call, key->id, "fence");
+}
+
+static struct error *script_unfence(struct driver_session *session, const struct driver_call *call,
+                                    const struct driver_key *key)
+{
+    return asked_move(call, key->id, "release");
+}
+
+static const char *move_line(const struct driver_call *call, const char *what,
+                             const struct driver_move_spec *spec)
+{
+    const struct driver_endpoint *target = spec->target;
+    const char *option = target->options ? json_string_value(json_object_get(target->options, "x")) : NULL;
+    return arena_printf(call->arena, "%s %s to %s %s %s %s, %s, %zu", what, spec->id, target->id, target->url,
+                        or_none(target->password), or_none(option), or_none(spec->network), spec->disk_count);
+}
+
+static struct error *script_move_validate(struct driver_session *session, const struct driver_call *call,
+                                          const struct driver_key *key, const struct driver_move_spec *spec)
+{
+    return asked_move(call, key->id, move_line(call, "validate", spec));
+}
+
+static struct error *script_move_run(struct driver_session *session, const struct driver_call *call,
+                                     const struct driver_key *key, const struct driver_move_spec *spec,
+                                     struct driver_move_report *ret_report)
+{
+    TRY(asked_move(call, key->id, move_line(call, "run", spec)));
+    *ret_report = script_now().moved;
+    return NULL;
+}
+
+static struct error *script_move_settle(struct driver_session *session, const struct driver_call *call,
+                                        const struct driver_key *key, const struct driver_move_spec *spec,
+                                        bool abort, enum driver_side *ret_side)
+{
+    TRY(asked_move(call, key->id, move_line(call, abort ? "abort" : "settle", spec)));
+    *ret_side = script_now().side;
+    return NULL;
+}
+
+#define BASIC                                                                                           \
+    .abi = DRIVER_ABI, .summary = "does what a test tells it", .max_sessions = 3, .open = script_open,  \
+    .close = script_close, .ping = script_ping, .about = script_about, .inventory = script_inventory,   \
+    .capacity = script_capacity, .instance_find = script_find, .instance_create = script_create,        \
+    .instance_start = script_on, .instance_stop = script_stop, .instance_reboot = script_on,            \
+    .instance_resize = script_resize, .instance_delete = script_on, .instance_console = script_console, \
+    .watch = script_watch
+#define BASICS (DRIVER_CAN_CONSOLE | DRIVER_CAN_WATCH)
+
+const struct driver script_driver = {.name = "script", .capabilities = BASICS, BASIC};
+
+const struct driver script_mover = {
+    .name = "script",
+    .capabilities = BASICS | DRIVER_CAN_DETAIL | DRIVER_CAN_SNAPSHOT | DRIVER_CAN_READ_DISKS |
+                    DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_FENCE | DRIVER_CAN_MOVE,
+    BASIC,
+    .instance_detail = script_detail,
+    .snapshot_create = script_snapshot_create,
+    .snapshot_revert = script_snapshot_revert,
+    .snapshot_delete = script_snapshot_delete,
+    .export_open = script_export_open,
+    .export_close = script_export_close,
+    .checkpoint_delete = script_checkpoint_delete,
+    .instance_prepare = script_prepare,
+    .instance_fence = script_fence,
+    .instance_release = script_unfence,
+    .move_validate = script_move_validate,
+    .move_run = script_move_run,
+    .move_settle = script_move_settle};

@@ -7,6 +7,7 @@
 
 #include "broker/base/error.h"
 #include "drivers/driver.h"
+#include "drivers/driver_move.h"
 
 /* One promise of the contract that the driver breaks. */
 enum script_broken {
@@ -33,13 +34,22 @@ struct script {
     bool ping_fails;
     bool progress; /* an operation reports 0, 50 and 100 */
     enum script_broken broken;
+    /* set by the test: what script_mover answers */
+    struct driver_detail detail;
+    struct driver_export opened;
+    struct driver_move_report moved;
+    enum driver_side side;
+    enum driver_power shell_power;
     /* kept by the driver */
     int opens, closes, pings, asked, running, most_running, sessions, most_sessions;
     bool cancelled;
     char stamp[40], name[80], options[80];
+    char move[200];  /* what script_mover was asked besides the stamp, as one line */
+    int64_t left_us; /* of the deadline that it was given */
 };
 
-extern const struct driver script_driver;
+/* Without and with the operations of drivers/driver_move.h. */
+extern const struct driver script_driver, script_mover;
 
 /* Everything as at the start; no session may be open. */
 void script_reset(void);
