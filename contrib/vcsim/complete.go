@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/xml"
 	"fmt"
-	"net/http"
 	"os"
 	"path"
 	"regexp"
@@ -27,10 +26,55 @@ type completion struct {
 
 var completions = map[string]completion{
 	"CloneVM_Task":                   {cloneKeepsSource},
+	"CreateVM_Task":                  {machineMade},
 	"CreateVirtualDisk_Task":         {diskRemembersSize},
-	"ReconfigVM_Task":                {machineDisksRememberSize},
+	"ReconfigVM_Task":                {reconfigurationKeeps},
 	"SearchDatastore_Task":           {searchTellsSize},
 	"SearchDatastoreSubFolders_Task": {searchTellsSize},
+	"CreateSnapshot_Task":            {snapshotFreezes},
+	"RemoveSnapshot_Task":            {snapshotThaws},
+	"RemoveAllSnapshots_Task":        {snapshotsThaw},
+	"RevertToSnapshot_Task":          {snapshotReturns},
+	"PowerOnVM_Task":                 {poweredOn},
+}
+
+// ownTasks are done here instead of in the library; nil: the library may.
+var ownTasks = map[string]func(body []byte) *simulator.Task{
+	"ExtendVirtualDisk_Task":  extendVirtualDisk,
+	"CopyVirtualDisk_Task":    copyVirtualDisk,
+	"ConsolidateVMDisks_Task": consolidateDisks,
+	"PowerOnVM_Task":          admission,
+}
+
+// admission refuses to power on what no host could ever give its reservation, as every host does.
+func admission(body []byte) *simulator.Task {
+	vm := machine(body)
+	if vm == nil || vm.Config.CpuAllocation == nil || vm.Config.CpuAllocation.Reservation == nil || vm.Runtime.Host == nil {
+		return nil
+	}
+	host, ok := simulator.Map.Get(*vm.Runtime.Host).(*simulator.HostSystem)
+	if !ok || host.Summary.Hardware == nil {
+		return nil
+	}
+	offered := int64(host.Summary.Hardware.CpuMhz) * int64(host.Summary.Hardware.NumCpuCores)
+	requested := *vm.Config.CpuAllocation.Reservation
+	if requested <= offered {
+		return nil
+	}
+	return simulator.CreateTask(vm, "powerOn", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		return nil, &types.InsufficientCpuResourcesFault{Unreserved: offered, Requested: requested}
+	})
+}
+
+func consolidateDisks(body []byte) *simulator.Task {
+	vm := machine(body)
+	if vm == nil {
+		return nil
+	}
+	return simulator.CreateTask(vm, "consolidateDisks", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		consolidates(vm)
+		return nil, nil
+	})
 }
 
 // tagUplinks marks the port groups of the switches' uplinks as vCenter does; they are not for machines.
@@ -98,7 +142,14 @@ func cloneKeepsSource(body []byte) func(*simulator.Task) {
 			kept = append(kept, device)
 		}
 	}
-	return func(*simulator.Task) { vm.Config.Hardware.Device = kept }
+	return func(task *simulator.Task) {
+		vm.Config.Hardware.Device = kept
+		if ref, ok := task.Info.Result.(types.ManagedObjectReference); ok {
+			if clone, ok := simulator.Map.Get(ref).(*simulator.VirtualMachine); ok {
+				disksFill(clone, kept)
+			}
+		}
+	}
 }
 
 func diskFile(name string) string {
@@ -114,13 +165,16 @@ func diskFile(name string) string {
 	return ""
 }
 
-// remember writes the capacity into an existing descriptor.
+// remember writes the capacity into an existing descriptor and gives the content that size.
 func remember(name string, capacityKB int64) {
 	file := diskFile(name)
 	if _, err := os.Stat(file); file == "" || err != nil {
 		return
 	}
 	_ = os.WriteFile(file, []byte(fmt.Sprintf("capacityKb=%d\n", capacityKB)), 0600)
+	if !deltaPattern.MatchString(file) {
+		sized(file, capacityKB)
+	}
 }
 
 func recall(file string) int64 {
@@ -139,27 +193,64 @@ func diskRemembersSize(body []byte) func(*simulator.Task) {
 	name, capacity := member(body, "name"), member(body, "capacityKb")
 	return func(task *simulator.Task) {
 		if kb, err := strconv.ParseInt(capacity, 10, 64); err == nil && task.Info.Error == nil {
+			delete(tracks, dataFile(diskFile(name)))
 			remember(name, kb)
 		}
 	}
 }
 
-func machineDisksRememberSize(body []byte) func(*simulator.Task) {
+// reconfigurationKeeps: what a reconfiguration does not name stays, a key of extraConfig has one value, an edited disk its
+// snapshots' chain, and a disk of another size is tracked anew.
+func reconfigurationKeeps(body []byte) func(*simulator.Task) {
 	vm := machine(body)
 	if vm == nil {
 		return nil
 	}
+	chains := make(map[int32]*types.VirtualDiskFlatVer2BackingInfo)
+	flatDisks(vm.Config.Hardware.Device, func(disk *types.VirtualDisk, b *types.VirtualDiskFlatVer2BackingInfo) {
+		chains[disk.Key] = b
+	})
+	allocation := vm.Config.CpuAllocation
 	return func(*simulator.Task) {
-		for _, device := range vm.Config.Hardware.Device {
-			disk, ok := device.(*types.VirtualDisk)
-			if !ok {
-				continue
+		if now := vm.Config.CpuAllocation; now != nil && allocation != nil {
+			if now.Limit == nil {
+				now.Limit = allocation.Limit
 			}
-			if b, ok := disk.Backing.(types.BaseVirtualDeviceFileBackingInfo); ok {
-				remember(b.GetVirtualDeviceFileBackingInfo().FileName, disk.CapacityInKB)
+			if now.Shares == nil {
+				now.Shares = allocation.Shares
 			}
 		}
+		vm.Config.ExtraConfig = oneValueEach(vm.Config.ExtraConfig)
+		flatDisks(vm.Config.Hardware.Device, func(disk *types.VirtualDisk, b *types.VirtualDiskFlatVer2BackingInfo) {
+			if was := chains[disk.Key]; was != nil && was.FileName == b.FileName && b.Parent == nil {
+				b.Parent, b.ChangeId = was.Parent, was.ChangeId
+			}
+			before := recall(diskFile(b.FileName))
+			if disk.CapacityInKB == 0 {
+				disk.CapacityInKB = before
+			}
+			remember(b.FileName, disk.CapacityInKB)
+			if before != 0 && before != disk.CapacityInKB {
+				trackingReset(b)
+			}
+		})
 	}
+}
+
+// oneValueEach: the last value of each key counts, and an empty one removes the key.
+func oneValueEach(options []types.BaseOptionValue) []types.BaseOptionValue {
+	last := make(map[string]int)
+	for i, option := range options {
+		last[option.GetOptionValue().Key] = i
+	}
+	var kept []types.BaseOptionValue
+	for i, option := range options {
+		value := option.GetOptionValue()
+		if last[value.Key] == i && value.Value != nil && value.Value != "" {
+			kept = append(kept, option)
+		}
+	}
+	return kept
 }
 
 func searchTellsSize([]byte) func(*simulator.Task) {
@@ -189,11 +280,11 @@ func searchTellsSize([]byte) func(*simulator.Task) {
 }
 
 // extendVirtualDisk answers ExtendVirtualDisk_Task, which the library lacks.
-func extendVirtualDisk(w http.ResponseWriter, body []byte) {
+func extendVirtualDisk(body []byte) *simulator.Task {
 	name := member(body, "name")
 	wanted, err := strconv.ParseInt(member(body, "newCapacityKb"), 10, 64)
 	manager := simulator.Map.VirtualDiskManager()
-	task := simulator.CreateTask(manager, "extendVirtualDisk", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	return simulator.CreateTask(manager, "extendVirtualDisk", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		file := diskFile(name)
 		if _, statErr := os.Stat(file); file == "" || statErr != nil {
 			return nil, &types.FileNotFound{FileFault: types.FileFault{File: name}}
@@ -202,10 +293,7 @@ func extendVirtualDisk(w http.ResponseWriter, body []byte) {
 			return nil, &types.InvalidArgument{InvalidProperty: "newCapacityKb"}
 		}
 		remember(name, wanted)
+		extended(name)
 		return nil, nil
 	})
-	ref := task.Run()
-	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
-	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>`+
-		`<ExtendVirtualDisk_TaskResponse xmlns="urn:vim25"><returnval type="Task">%s</returnval></ExtendVirtualDisk_TaskResponse></soapenv:Body></soapenv:Envelope>`, ref.Value)
 }

@@ -10,9 +10,13 @@
 //	  huge:BYTES      200 with that many bytes of XML comment
 //	  delay:MS        the call is done that much later
 //	  fault:TYPE      a SOAP fault of that type, nothing done
+//	  expire          every session that lives now is over, and then the call is made
 //	POST /__reset     forgets injections
 //	POST /__expire    every session that lives now is over
+//	POST /__extents?max=N   extents in one answer of QueryChangedDiskAreas
 //	GET  /__calls     how often each method was called, as JSON
+//
+// Requests for files are the methods GetFile, HeadFile and PutFile here; folder.go has more control paths.
 package main
 
 import (
@@ -27,6 +31,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/soap"
 )
 
@@ -71,6 +76,12 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.checkCookie(r)
+	if strings.HasPrefix(r.URL.Path, "/folder/") {
+		method := strings.ToUpper(r.Method[:1]) + strings.ToLower(r.Method[1:]) + "File"
+		f.count(method)
+		f.call(w, r, method, nil)
+		return
+	}
 	if r.URL.Path != "/sdk" {
 		f.calls.Lock()
 		defer f.calls.Unlock()
@@ -86,10 +97,34 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if match := methodPattern.FindSubmatch(body); match != nil {
 		method = string(match[1])
 	}
+	f.count(method)
+	f.call(w, r, method, body)
+}
+
+func (f *front) count(method string) {
 	f.mu.Lock()
 	f.counts[method]++
 	f.mu.Unlock()
-	f.call(w, r, method, body)
+}
+
+// authenticated: whether the request has the cookie of a session that lives.
+func (f *front) authenticated(r *http.Request) bool {
+	cookie, err := r.Cookie(soap.SessionCookieName)
+	if err != nil {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.live[cookie.Value]
+}
+
+// expire ends every session.
+func (f *front) expire() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for cookie := range f.live {
+		f.live[cookie] = false
+	}
 }
 
 // checkCookie hides a cookie of a session that was ended by /__expire.
@@ -144,6 +179,10 @@ func (f *front) call(w http.ResponseWriter, r *http.Request, method string, body
 		huge(w, detail)
 	case "fault":
 		fault(w, detail)
+	case "expire":
+		f.expire()
+		f.checkCookie(r)
+		f.perform(w, r, method, body)
 	case "delay":
 		if ms, err := strconv.Atoi(detail); err == nil {
 			select {
@@ -164,6 +203,20 @@ func (f *front) perform(w http.ResponseWriter, r *http.Request, method string, b
 		f.next.ServeHTTP(w, r)
 		return
 	}
+	if strings.HasSuffix(method, "File") && body == nil {
+		f.serveFolder(w, r)
+		return
+	}
+	if method == "QueryChangedDiskAreas" {
+		if !f.authenticated(r) {
+			fault(w, "NotAuthenticated")
+			return
+		}
+		f.calls.RLock()
+		defer f.calls.RUnlock()
+		queryChangedDiskAreas(w, body)
+		return
+	}
 	if reads(method) {
 		f.calls.RLock()
 		defer f.calls.RUnlock()
@@ -172,13 +225,15 @@ func (f *front) perform(w http.ResponseWriter, r *http.Request, method string, b
 	}
 	f.calls.Lock()
 	defer f.calls.Unlock()
-	if method == "ExtendVirtualDisk_Task" {
-		if _, err := r.Cookie(soap.SessionCookieName); err != nil {
+	if own, ok := ownTasks[method]; ok {
+		if !f.authenticated(r) {
 			fault(w, "NotAuthenticated")
 			return
 		}
-		extendVirtualDisk(w, body)
-		return
+		if task := own(body); task != nil {
+			taskAnswer(w, method, task)
+			return
+		}
 	}
 	a := &answer{header: make(http.Header)}
 	var after func()
@@ -196,6 +251,11 @@ func (f *front) perform(w http.ResponseWriter, r *http.Request, method string, b
 		after()
 	}
 	f.rememberSession(a.header)
+	if cookie, err := r.Cookie(soap.SessionCookieName); err == nil && method == "Logout" {
+		f.mu.Lock()
+		f.live[cookie.Value] = false
+		f.mu.Unlock()
+	}
 	a.copyTo(w)
 }
 
@@ -210,6 +270,24 @@ func (f *front) rememberSession(header http.Header) {
 }
 
 func (f *front) control(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/__write", "/__read":
+		f.guestIO(w, r)
+		return
+	case "/__expire":
+		f.expire()
+		return
+	case "/__extents":
+		max, err := strconv.Atoi(r.URL.Query().Get("max"))
+		if err != nil || max < 1 {
+			http.Error(w, "max is not a positive number", http.StatusBadRequest)
+			return
+		}
+		f.calls.Lock()
+		extentsMax = max
+		f.calls.Unlock()
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	query := r.URL.Query()
@@ -231,10 +309,6 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 		f.planned = append(f.planned, injection{query.Get("method"), query.Get("kind"), times})
 	case "/__reset":
 		f.planned = nil
-	case "/__expire":
-		for cookie := range f.live {
-			f.live[cookie] = false
-		}
 	case "/__calls":
 		_ = json.NewEncoder(w).Encode(f.counts)
 	default:
@@ -262,11 +336,23 @@ func fault(w http.ResponseWriter, kind string) {
 	if !typePattern.MatchString(kind) {
 		kind = "SystemError"
 	}
+	faultWith(w, kind, "injected "+kind, "")
+}
+
+// faultWith: `inner` is XML, what is in the fault.
+func faultWith(w http.ResponseWriter, kind, message, inner string) {
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	w.WriteHeader(http.StatusInternalServerError)
 	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" `+
 		`xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body><soapenv:Fault><faultcode>ServerFaultCode</faultcode>`+
-		`<faultstring>injected %[1]s</faultstring><detail><%[1]sFault xmlns="urn:vim25" xsi:type="%[1]s"/></detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>`, kind)
+		`<faultstring>%[2]s</faultstring><detail><%[1]sFault xmlns="urn:vim25" xsi:type="%[1]s">%[3]s</%[1]sFault></detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>`,
+		kind, message, inner)
+}
+
+func taskAnswer(w http.ResponseWriter, method string, task *simulator.Task) {
+	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
+	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>`+
+		`<%[1]sResponse xmlns="urn:vim25"><returnval type="Task">%[2]s</returnval></%[1]sResponse></soapenv:Body></soapenv:Envelope>`, method, task.Run().Value)
 }
 
 // answer holds what the library answers until it is sent.

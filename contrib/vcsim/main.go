@@ -1,6 +1,7 @@
 // vcsim: a vCenter (or ESXi) to run the vmware driver against. It serves the simulator library of govmomi over TLS and adds
 // what that library leaves out and a real vCenter does: paging, tasks that take time, sessions that expire, disks that
-// know their size, clones that leave their source alone. It also breaks on request (front.go). See README.md.
+// have content, snapshots that keep it, changed block tracking, files over HTTPS, clones that leave their source alone.
+// It also breaks on request (front.go). See README.md.
 package main
 
 import (
@@ -46,6 +47,7 @@ type settings struct {
 	sessionTimeout, taskLatency  time.Duration
 	pageMax                      int
 	instanceUUID                 string
+	extentsMax                   int
 	dieWithStdin, verbose        bool
 }
 
@@ -68,6 +70,7 @@ func parseFlags() *settings {
 	flag.DurationVar(&s.sessionTimeout, "session-timeout", 0, "end sessions idle for this long; 0: never")
 	flag.DurationVar(&s.taskLatency, "task-latency", 0, "show every task as running for this long")
 	flag.IntVar(&s.pageMax, "page-max", 0, "objects in a page of properties, at most; 0: as many as the client asks")
+	flag.IntVar(&s.extentsMax, "extents-max", extentsDefault, "extents in one answer of QueryChangedDiskAreas")
 	flag.StringVar(&s.instanceUUID, "instance-uuid", "", "about.instanceUuid; empty: the library's, the same in every simulator")
 	flag.BoolVar(&s.dieWithStdin, "die-with-stdin", false, "end when standard input closes")
 	flag.BoolVar(&s.verbose, "verbose", false, "log what the library logs to standard error")
@@ -231,6 +234,12 @@ func run(s *settings) error {
 		root := simulator.Map.Get(vim25.ServiceInstance).(*simulator.ServiceInstance)
 		root.Content.About.InstanceUuid = s.instanceUUID
 	}
+	for _, entity := range simulator.Map.All("VirtualMachine") {
+		if vm, ok := entity.(*simulator.VirtualMachine); ok {
+			disksFill(vm, nil)
+		}
+	}
+	extentsMax = s.extentsMax
 	tagUplinks()
 	installCollector(s.pageMax, s.taskLatency)
 
@@ -244,7 +253,6 @@ func run(s *settings) error {
 	}
 	service.Listen = &url.URL{Scheme: "https", Host: listener.Addr().String(), User: url.UserPassword(s.username, s.password)}
 	service.RegisterSDK(simulator.Map)
-	service.ServeMux.HandleFunc("/folder/", service.ServeDatastore)
 	service.ServeMux.HandleFunc("/nfc/", simulator.ServeNFC)
 	simulator.Map.SessionManager().ServiceHostName = service.Listen.Host
 
