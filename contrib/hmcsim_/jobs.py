@@ -2,6 +2,7 @@
 import time
 import uuid
 
+from .migration import Migrations
 from .schema import text_of
 from .xmlout import Refusal, entry, leaf, part, payload, ref
 from .world import Thing
@@ -14,8 +15,12 @@ class Jobs:
     """`operations`: (type, operation name) -> function(target, parameters) -> (seconds factor, begin, finish)."""
 
     def __init__(self, world):
-        self.world = world
+        self.world, self.migrations = world, Migrations(world)
+        world.end_job = self.end_migration
         self.operations = {
+            ("LogicalPartition", "MigrateValidate"): self.migrations.validate,
+            ("LogicalPartition", "MigrateAbort"): self.migrations.abort,
+            ("LogicalPartition", "MigrateRecover"): self.migrations.recover, ("LogicalPartition", "Migrate"): None,
             ("LogicalPartition", "PowerOn"): self.power_on, ("LogicalPartition", "PowerOff"): self.power_off,
             ("Cluster", "CreateLogicalUnit"): self.create_unit, ("Cluster", "DeleteLogicalUnit"): self.delete_unit,
             ("Cluster", "GrowLogicalUnit"): self.grow_unit}
@@ -56,6 +61,9 @@ class Jobs:
         try:
             if job.doomed:
                 raise Refusal(500, "REST0126", "HSCL9999 The job was made to fail.")
+            if job.operation == "Migrate":  # ends by itself, when the migration does
+                self.migrations.start(job.target, job.parameters, job)
+                return
             factor, job.finish = self.operations[job.kind, job.operation](job.target, job.parameters)
         except Refusal as refusal:
             self.end(job, "COMPLETED_WITH_ERROR", refusal.message)
@@ -64,7 +72,7 @@ class Jobs:
 
     def complete(self, job):
         if job.status in FINAL:
-            if job.kind == "LogicalPartition":  # cancelled, but the hypervisor goes on with what it began
+            if job.operation in ("PowerOn", "PowerOff"):  # cancelled, but the hypervisor goes on with what it began
                 job.finish()
             return
         try:
@@ -72,6 +80,10 @@ class Jobs:
             self.end(job, "COMPLETED_OK", None)
         except Refusal as refusal:
             self.end(job, "COMPLETED_WITH_ERROR", refusal.message)
+
+    def end_migration(self, job, error):
+        if job.status not in FINAL:
+            self.end(job, "COMPLETED_WITH_ERROR" if error else "COMPLETED_OK", error)
 
     def end(self, job, status, error):
         job.status, job.error, job.done = status, error, int(time.time() * 1000)
@@ -102,6 +114,8 @@ class Jobs:
 
     def power_off(self, partition, parameters):
         operation = parameters.get("operation", "shutdown")
+        if partition.migration:
+            raise Refusal(500, "REST0126", "HSCLA210 The partition %s is being migrated." % partition.name)
         if partition.state == "not activated":
             raise Refusal(500, "REST0126", "HSCL1558 The partition %s is already powered off." % partition.name)
         if operation == "osshutdown" and partition.rmc != "active":

@@ -98,7 +98,11 @@ class Routes:
             raise Refusal(412, "REST0137", "The ETag of If-Match is not that of the present representation.")
 
     def partition_of(self, ident, system=None):
-        partition = self.find(self.world.partitions, ident)
+        shells = {p.uuid: p for s in self.world.systems.values() for p in s.shells}
+        listed = {**shells, **self.world.partitions}
+        if system:
+            listed = {p.uuid: p for p in self.world.on(self.find(self.world.systems, system))}
+        partition = self.find(listed, ident)
         if system and partition.system.uuid.lower() != system.lower():
             raise Refusal(*NOT_FOUND)
         return partition
@@ -128,15 +132,15 @@ class Routes:
         return self.search(request, "ManagedSystem", self.world.systems.values(), key, value, "SystemName")
 
     def search_partitions(self, request, system, key, value):
-        things = self.world.on(self.find(self.world.systems, system)) if system else self.world.partitions.values()
+        things = self.world.on(self.find(self.world.systems, system)) if system else self.world.everywhere()
         return self.search(request, "LogicalPartition", things, key, value, "PartitionName")
 
     def under(self, system, kind):
-        things = self.world.partitions if kind == "LogicalPartition" else self.world.servers
+        things = self.world.everywhere() if kind == "LogicalPartition" else list(self.world.servers.values())
         if not system:
-            return list(things.values())
+            return things
         chosen = self.find(self.world.systems, system)
-        return [t for t in things.values() if t.system is chosen]
+        return [t for t in things if t.system is chosen]
 
     def members(self, request, system, kind):
         return self.many(request, kind, self.under(system, kind))

@@ -226,7 +226,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     self.server.faults.list.clear()
                     self.server.faults.log.clear()
             elif self.command == "POST" and path == "/__set":
-                self.set_partition(wanted)
+                self.set(wanted)
+            elif self.command == "POST" and path == "/__migrate":
+                self.plan_migration(wanted)
             elif self.command == "POST" and path == "/__forget":
                 with world.lock:
                     partition = next(p for p in world.partitions.values() if p.name == wanted["partition"])
@@ -244,6 +246,35 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def as_json(self, value, status=200):
         return Answer(status, json.dumps(value).encode(), "application/json")
 
+    def set(self, wanted):
+        """What happens without the HMC's help to a partition, a managed system or a Virtual I/O Server."""
+        world = self.server.world
+        if "partition" in wanted:
+            return self.set_partition(wanted)
+        with world.lock:
+            kind, members = ("system", {"state", "link", "modes", "region", "migrations", "memory", "processors"})
+            things = world.systems.values()
+            if "server" in wanted:
+                kind, members, things = "server", {"mover"}, world.servers.values()
+            unknown = set(wanted) - members - {kind}
+            if unknown:
+                raise ValueError("not a member of a %s: %s" % (kind, ", ".join(sorted(unknown))))
+            thing = next(t for t in things if wanted[kind] in (t.uuid, t.name))
+            thing.__dict__.update({k: v for k, v in wanted.items() if k != kind})
+            return None
+
+    def plan_migration(self, wanted):
+        """{"partition": name, "at": percent, "how": "fail", "lost" or "hold"} for its next migration; {"partition": name,
+        "resume": true} for one that is held."""
+        world, name = self.server.world, wanted["partition"]
+        with world.lock:
+            if wanted.get("resume"):
+                self.server.routes.jobs.migrations.resume(next(p for p in world.everywhere() if p.name == name))
+            elif wanted["how"] in ("fail", "lost", "hold"):
+                world.plans[name] = {"at": int(wanted["at"]), "how": wanted["how"]}
+            else:
+                raise ValueError("how is fail, lost or hold")
+
     def set_partition(self, wanted):
         """What happens to a partition without the HMC's help: {"partition": name, "state": …, "rmc": …}."""
         world = self.server.world
@@ -251,6 +282,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             partition = next(p for p in world.partitions.values() if p.name == wanted["partition"])
             if "state" in wanted:
                 world.set_state(partition, wanted["state"], "B2000000")
+            if "mode" in wanted:
+                partition.mode = wanted["mode"]
             if "rmc" in wanted:
                 partition.rmc = wanted["rmc"]
                 world.tell("MODIFY_URI", partition, "RMCState,Other")
@@ -263,12 +296,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "requests": list(self.server.faults.log),
             "partitions": [{"name": p.name, "uuid": p.uuid, "state": p.state, "rmc": p.rmc, "memory": p.memory,
                             "processors": p.processors, "units": p.units, "description": p.description,
-                            "adapters": len(p.adapters), "system": p.system.name, "boots": p.boots}
-                           for p in world.partitions.values()],
+                            "adapters": len(p.adapters), "system": p.system.name, "boots": p.boots,
+                            "migration": p.migration_state, "percent": p.migration.percent if p.migration else None}
+                           for p in world.everywhere()],
+            "systems": [{"name": s.name, "uuid": s.uuid, "shells": len(s.shells)} for s in world.systems.values()],
             "units": [{"name": u.name, "udid": u.udid, "size": u.size, "kind": u.kind, "pool": u.pool.name,
                        "thin": u.thin, "cloned_from": u.cloned_from, "used": len(world.users_of(u))}
                       for p in world.pools.values() for u in p.units],
-            "mappings": [{"server": s.uuid, "partition": m.partition.name if m.partition else None,
+            "mappings": [{"server": s.uuid, "system": s.system.name, "partition": m.partition.name if m.partition else None,
                           "storage": m.storage.name if m.storage else None}
                          for s in world.servers.values() for m in s.mappings]}
 

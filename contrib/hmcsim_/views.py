@@ -30,11 +30,12 @@ class Views:
 
     def ManagedSystem(self, system, group):
         world, path = self.world, self.uom + "ManagedSystem/" + system.uuid
+        moves = [p.migration for p in world.on(system) if p.migration]
         memory = part("AssociatedSystemMemoryConfiguration", [
             leaf("ConfigurableSystemMemory", system.memory),
             leaf("CurrentAvailableSystemMemory", world.memory_free(system)),
-            leaf("CurrentLogicalMemoryBlockSize", model.REGION_MB), leaf("InstalledSystemMemory", system.memory),
-            leaf("MemoryRegionSize", model.REGION_MB), leaf("MemoryUsedByHypervisor", model.HYPERVISOR_MB),
+            leaf("CurrentLogicalMemoryBlockSize", system.region), leaf("InstalledSystemMemory", system.memory),
+            leaf("MemoryRegionSize", system.region), leaf("MemoryUsedByHypervisor", model.HYPERVISOR_MB),
             leaf("PendingAvailableSystemMemory", world.memory_free(system))])
         processors = part("AssociatedSystemProcessorConfiguration", [
             leaf("ConfigurableSystemProcessorUnits", plain(system.processors)),
@@ -43,8 +44,7 @@ class Views:
             leaf("InstalledSystemProcessorUnits", plain(system.processors)),
             leaf("MinimumProcessorUnitsPerVirtualProcessor", model.UNITS_PER_PROCESSOR),
             leaf("SharedProcessorPoolCount", 64),
-            leaf("SupportedPartitionProcessorCompatibilityModes", "default"),
-            leaf("SupportedPartitionProcessorCompatibilityModes", "POWER9")])
+            *[leaf("SupportedPartitionProcessorCompatibilityModes", m) for m in system.modes]])
         root = payload("ManagedSystem", [
             links("AssociatedLogicalPartitions", [path + "/LogicalPartition/" + p.uuid for p in world.on(system)]),
             memory, processors,
@@ -53,13 +53,15 @@ class Views:
             leaf("DetailedState", "None"),
             part("MachineTypeModelAndSerialNumber", [leaf("MachineType", "9009"), leaf("Model", "42A"),
                                                      leaf("SerialNumber", system.serial)]),
-            leaf("MaximumPartitions", 1000), leaf("State", "operating"), leaf("SystemName", system.name, "CUR"),
-            part("SystemMigrationInformation", [leaf("MaximumActiveMigrations", 16),
-                                                leaf("NumberOfActiveMigrationsInProgress", 0)])], system.uuid)
+            leaf("MaximumPartitions", 1000), leaf("State", system.state), leaf("SystemName", system.name, "CUR"),
+            part("SystemMigrationInformation", [
+                leaf("MaximumInactiveMigrations", system.migrations), leaf("MaximumActiveMigrations", system.migrations),
+                leaf("NumberOfInactiveMigrationsInProgress", sum(1 for m in moves if not m.active)),
+                leaf("NumberOfActiveMigrationsInProgress", sum(1 for m in moves if m.active))])], system.uuid)
         return root, ["ManagedSystem/" + system.uuid]
 
     def memory(self, p):
-        live = p.memory if p.state != "not activated" else 0
+        live = p.memory if p.state not in model.OFF else 0
         return part("PartitionMemoryConfiguration", [
             leaf("ActiveMemoryExpansionEnabled", "false", "CUD"), leaf("DesiredMemory", p.memory, "CUD"),
             leaf("MaximumMemory", p.maximum_memory, "CUD"), leaf("MinimumMemory", p.minimum_memory, "CUD"),
@@ -90,7 +92,7 @@ class Views:
                      part("CurrentDedicatedProcessorConfiguration",
                           [leaf("CurrentProcessors", p.processors if p.dedicated else 1)], kb="ROR")]
         if not p.dedicated:
-            live = p.state != "not activated"
+            live = p.state not in model.OFF
             children.append(part("CurrentSharedProcessorConfiguration", [
                 leaf("AllocatedVirtualProcessors", p.processors),
                 leaf("CurrentMaximumProcessingUnits", plain(p.maximum_units)),
@@ -109,7 +111,7 @@ class Views:
         clients = [m for s in self.world.servers.values() for m in s.mappings if m.partition is p]
         root = payload("LogicalPartition", [
             leaf("AllowPerformanceDataCollection", "false", "CUD"), leaf("AvailabilityPriority", 127, "UOD"),
-            leaf("CurrentProcessorCompatibilityMode", "POWER9_Base"), leaf("CurrentProfileSync", "Disabled", "CUD"),
+            leaf("CurrentProcessorCompatibilityMode", p.mode), leaf("CurrentProfileSync", "Disabled", "CUD"),
             leaf("IsOperationInProgress", "false"), leaf("LogicalSerialNumber", p.system.serial + str(p.number)),
             leaf("OperatingSystemVersion", "Linux/Simulated 1.0" if p.rmc == "active" else "Unknown"),
             part("PartitionCapabilities", [
@@ -122,11 +124,13 @@ class Views:
             leaf("PartitionState", p.state, "ROO"), leaf("PartitionType", p.kind, "COD"),
             leaf("PartitionUUID", p.uuid, "ROO"), leaf("PendingProcessorCompatibilityMode", "default", "CUD"),
             ref("ProcessorPool", system + "/SharedProcessorPool/" + p.system.processor_pool),
+            leaf("ProgressPartitionDataRemaining", p.memory * (100 - p.migration.percent) // 100 if p.migration else 0),
+            leaf("ProgressPartitionDataTotal", p.memory if p.migration else 0),
             leaf("ResourceMonitoringControlState", p.rmc), leaf("ResourceMonitoringIPAddress", p.address, "CUD"),
             ref("AssociatedManagedSystem", system),
             links("ClientNetworkAdapters", [path + "/ClientNetworkAdapter/" + a for a in p.adapters], "CUR"),
             leaf("ReferenceCode", p.reference, "ROO"), leaf("OperatingSystemType", "Linux", ksv="V1_8_0"),
-            leaf("Description", p.description, "CUD", ksv="V1_2_0"), leaf("MigrationState", "Not_Migrating"),
+            leaf("Description", p.description, "CUD", ksv="V1_2_0"), leaf("MigrationState", p.migration_state),
             links("VirtualSCSIClientAdapters",
                   ["%s/VirtualSCSIClientAdapter/%d" % (path, m.client_slot) for m in clients], "CUR")], p.uuid)
         return root, ["LogicalPartition/" + p.uuid, "ManagedSystem/%s/LogicalPartition/%s" % (p.system.uuid, p.uuid)]
@@ -144,6 +148,7 @@ class Views:
             leaf("CurrentHasDedicatedProcessors", "false"), part("CurrentSharedProcessorConfiguration", [
                 leaf("AllocatedVirtualProcessors", server.processors),
                 leaf("CurrentProcessingUnits", plain(server.units))])])]
+        children.append(leaf("MoverServicePartition", word(server.mover), "CUD"))
         if "ViosStorage" in groups:
             children.append(links("StoragePools", ["%sVirtualIOServer/%s/VolumeGroup/%s" % (self.uom, server.uuid, u)
                                                    for u in server.groups]))
@@ -209,7 +214,8 @@ class Views:
         nodes = [part("Node", [
             leaf("HostName", "%s.%s.example" % (s.name, s.system.serial.lower()), "CUD"),
             leaf("PartitionID", s.number, "CUD"),
-            ref("VirtualIOServer", "%sManagedSystem/%s/VirtualIOServer/%s" % (self.uom, s.system.uuid, s.uuid)),
+            *[ref("VirtualIOServer", "%sManagedSystem/%s/VirtualIOServer/%s" % (self.uom, s.system.uuid, s.uuid))
+              for _ in range(s.system.world is self.world)],  # one of another console's has no address here
             leaf("State", "Up", ksv="V1_3_0")], kb=None) for s in pool.nodes]
         root = payload("Cluster", [
             leaf("ClusterName", "cluster-" + pool.name, "COR"), leaf("ClusterID", "22" + pool.cluster.replace("-", ""), "CUD"),
@@ -257,7 +263,7 @@ class Views:
         """The members of a quick/All answer."""
         world = self.world
         if thing.uuid in world.systems:
-            return {"UUID": thing.uuid, "SystemName": thing.name, "State": "operating", "MTMS": "9009-42A*" + thing.serial,
+            return {"UUID": thing.uuid, "SystemName": thing.name, "State": thing.state, "MTMS": "9009-42A*" + thing.serial,
                     "InstalledSystemMemory": thing.memory, "CurrentAvailableSystemMemory": world.memory_free(thing),
                     "InstalledSystemProcessorUnits": thing.processors,
                     "CurrentAvailableSystemProcessorUnits": world.units_free(thing)}

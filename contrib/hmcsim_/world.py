@@ -5,6 +5,7 @@ import random
 import string
 import threading
 import time
+import urllib.parse
 import uuid
 
 from .xmlout import Refusal
@@ -12,6 +13,7 @@ from .xmlout import Refusal
 REGION_MB = 256            # MemoryRegionSize
 HYPERVISOR_MB = 4096
 UNITS_PER_PROCESSOR = 0.05  # MinimumProcessorUnitsPerVirtualProcessor
+OFF = ("not activated", "migrating not active")
 EVENTS_KEPT = 1000         # of one session; more become MISSING_EVENTS
 
 
@@ -46,33 +48,44 @@ class Scheduler(threading.Thread):
 
 
 class World:
-    """The inventory. Every public method is called with `lock` held."""
+    """The inventory of one console. Every public method is called with `lock` held.
 
-    def __init__(self, options, base):
-        self.options, self.base = options, base
-        self.lock = threading.RLock()
+    Consoles of one process (`first` is the first of them) share the lock, the clock and the storage pools, for a pool is a
+    cluster of Virtual I/O Servers whoever manages them."""
+
+    def __init__(self, options, base, first=None):
+        self.options, self.base, self.address = options, base, urllib.parse.urlsplit(base).hostname
+        self.consoles = first.consoles if first else []
+        self.consoles.append(self)
+        self.lock = first.lock if first else threading.RLock()
         self.news = threading.Condition(self.lock)
-        self.scheduler = Scheduler(self.lock)
-        self.uuid, self.name = str(uuid.uuid4()), "hmcsim"
+        self.scheduler = first.scheduler if first else Scheduler(self.lock)
+        self.plans = {}  # partition name -> what its next migration is to meet
+        self.end_job = None  # of jobs.py: how a migration ends its job
+        self.uuid, self.name = str(uuid.uuid4()), "hmcsim" + (str(len(self.consoles)) if first else "")
         self.systems, self.partitions, self.servers, self.pools, self.jobs = {}, {}, {}, {}, {}
         self.sessions = {}
         self.job_numbers = itertools.count(1700000000001)
         self.failing_jobs = 0
-        for number in range(1, options.systems + 1):
+        before = sum(len(c.systems) for c in self.consoles)
+        for number in range(before + 1, before + options.systems + 1):
             self.make_system(number)
         for place, name in enumerate(options.pools):
             self.make_pool(place, name)
         with self.lock:
             for number in range(1, options.foreign + 1):
                 self.make_foreign(number)
-        self.scheduler.start()
+        if not first:
+            self.scheduler.start()
 
     # what exists from the start
 
     def make_system(self, number):
         system = Thing(uuid=str(uuid.uuid4()), name="Server-9009-42A-SN%05d" % number, serial="SN%05d" % number,
                        processors=options_number(self.options.processors), memory=self.options.memory,
-                       next_id=1, switch=None, networks={}, processor_pool=str(uuid.uuid4()))
+                       next_id=1, switch=None, networks={}, processor_pool=str(uuid.uuid4()), world=self, shells=[],
+                       state="operating", link=True, region=REGION_MB, migrations=self.options.migrations,
+                       modes=["default", "POWER8", "POWER9_Base", "POWER9"])
         system.switch = Thing(uuid=str(uuid.uuid4()), name="ETHERNET0", number=0)
         self.systems[system.uuid] = system
         for place, name in enumerate(self.options.networks):
@@ -81,7 +94,7 @@ class World:
             server = Thing(uuid=str(uuid.uuid4()).upper(), name="vios%d" % (place + 1), system=system,
                            place=place // self.options.paths,
                            number=self.take_id(system), memory=4096, units=0.5, processors=2, mappings=[], next_slot=10,
-                           groups={})
+                           groups={}, mover=True)
             group = Thing(uuid=str(uuid.uuid4()), name="rootvg", server=server, capacity=400.0, disks=[])
             server.groups[group.uuid] = group
             self.servers[server.uuid] = server
@@ -92,8 +105,14 @@ class World:
         return network
 
     def make_pool(self, place, name):
+        nodes = [s for s in self.servers.values() if s.place == place]
+        shared = [p for p in self.consoles[0].pools.values() if p.name == name and name not in self.options.private_pools]
+        if shared:
+            shared[0].nodes += nodes
+            self.pools[shared[0].uuid] = shared[0]
+            return
         pool = Thing(uuid=str(uuid.uuid4()), name=name, cluster=str(uuid.uuid4()), capacity=float(self.options.pool_gb),
-                     units=[], nodes=[s for s in self.servers.values() if s.place == place])
+                     units=[], nodes=nodes)
         self.pools[pool.uuid] = pool
         for text in self.options.images:
             image, _, size = text.partition(":")
@@ -119,16 +138,24 @@ class World:
 
     def memory_free(self, system):
         used = sum(s.memory for s in self.servers.values() if s.system is system)
-        used += sum(p.memory for p in self.on(system) if p.state != "not activated")
+        used += sum(p.memory for p in self.on(system) if p.state not in OFF)
         return system.memory - HYPERVISOR_MB - used
 
     def units_free(self, system):
         used = sum(s.units for s in self.servers.values() if s.system is system)
-        used += sum(p.units if not p.dedicated else p.processors for p in self.on(system) if p.state != "not activated")
+        used += sum(p.units if not p.dedicated else p.processors for p in self.on(system) if p.state not in OFF)
         return round(system.processors - used, 2)
 
     def on(self, system):
-        return [p for p in self.partitions.values() if p.system is system]
+        """With the shells of those that are on their way to it."""
+        return [p for p in self.partitions.values() if p.system is system] + system.shells
+
+    def incoming(self, system, ident):
+        return next((p for p in system.shells if p.uuid.lower() == ident.lower()), None)
+
+    def everywhere(self):
+        """All partitions and shells of this console."""
+        return [p for s in self.systems.values() for p in self.on(s)]
 
     def check_room(self, system, memory, units):
         if memory > self.memory_free(system):
@@ -169,7 +196,8 @@ class World:
         self.check_shape(shape)
         partition = Thing(uuid=str(uuid.uuid4()).upper(), name=name, system=system, kind=kind, number=self.take_id(system),
                           description=description, state="not activated", rmc="inactive", address=None, adapters={},
-                          next_slot=2, reference="00000000", boots=0, **shape)
+                          next_slot=2, reference="00000000", boots=0, mode="POWER9_Base", migration=None,
+                          migration_state="Not_Migrating", **shape)
         self.partitions[partition.uuid] = partition
         self.tell("ADD_URI", partition)
         return partition
@@ -178,6 +206,8 @@ class World:
         before = {k: getattr(partition, k) for k in shape}
         changed = {k for k in shape if shape[k] != before[k]}
         self.check_shape(shape)
+        if partition.migration:
+            raise Refusal(500, "REST0126", "HSCLA210 The partition %s is being migrated." % partition.name)
         active = partition.state != "not activated"
         if active and changed - {"memory", "processors", "units"}:
             raise Refusal(500, "REST0264", "HSCL294D The minimum, maximum and mode of an active partition cannot be changed.")
@@ -264,9 +294,12 @@ class World:
         return unit
 
     def users_of(self, storage):
-        return [m for s in self.servers.values() for m in s.mappings if m.storage is storage]
+        servers = storage.pool.nodes if hasattr(storage, "pool") else self.servers.values()
+        return [m for s in servers for m in s.mappings if m.storage is storage]
 
     def map_storage(self, server, partition, storage):
+        if partition.migration:
+            raise Refusal(500, "REST0126", "HSCLA210 The partition %s is being migrated." % partition.name)
         if partition.state != "not activated":
             self.need_rmc(partition)
         mapping = Thing(partition=partition, client_slot=partition.next_slot, server_slot=server.next_slot,
@@ -276,6 +309,8 @@ class World:
         server.mappings.append(mapping)
 
     def unmap_storage(self, server, mapping):
+        if mapping.partition and mapping.partition.migration:
+            raise Refusal(500, "REST0126", "HSCLA210 The partition %s is being migrated." % mapping.partition.name)
         if mapping.partition and mapping.partition.state != "not activated":
             self.need_rmc(mapping.partition)
         server.mappings.remove(mapping)

@@ -243,7 +243,8 @@ class HmcSim(unittest.TestCase):
         self.assertEqual(self.hmc.send("GET", "LogicalPartition/%s/quick/PartitionState" % ident).text, '"running"')
         state = self.hmc.control("/__state")
         self.assertEqual(next(u for u in state["units"] if u["name"] == "boot")["size"], 15)
-        self.assertEqual(state["mappings"], [{"server": server, "partition": "one", "storage": "boot"}])
+        self.assertEqual(state["mappings"], [{"server": server, "system": state["systems"][0]["name"], "partition": "one",
+                                              "storage": "boot"}])
 
     def test_volume_group_disks(self):
         server = json.loads(self.hmc.send("GET", "VirtualIOServer/quick/All").text)[0]["UUID"]
