@@ -5,6 +5,7 @@
 #include "broker/control/routes.h"
 #include "broker/http/server.h"
 #include "catalog/routes.h"
+#include "federation/routes.h"
 #include "metering/routes.h"
 
 static const struct http_table *const tables[] = {
@@ -16,7 +17,7 @@ static const struct http_table *const tables[] = {
     &unit_routes,       &quota_routes, /* broker/control */
     &capacity_routes,   &quote_routes,       &order_routes,     &resource_routes, &operation_routes,
     &drift_routes,      &job_routes,         &identity_routes,  &token_routes,    &audit_routes,
-    &fulfilment_routes, &usage_event_routes, &report_routes,
+    &fulfilment_routes, &usage_event_routes, &report_routes,    &consent_routes, /* federation */
 };
 
 const struct http_table *const *routes_all(size_t *ret_count)

@@ -36,7 +36,7 @@ enum outside {
 struct ground {
     struct world *world;
     char *instance, *volume, *address, *bandwidth, *order, *operation, *bill, *budget, *bid, *drift,
-        *fulfilment;
+        *fulfilment, *consent;
     char month[8];
     char *inside[ROLE_COUNT], *outside[ROLE_COUNT]; /* tokens */
 };
@@ -96,6 +96,10 @@ static const struct rule rules[] = {
     {"/v1/fulfilments/{fulfilment}", NULL, HIDDEN, NULL},
     {"/v1/fulfilments/{fulfilment}:complete", NULL, HIDDEN, "{\"reference\":\"r\"}"},
     {"/v1/fulfilments/{fulfilment}:refuse", NULL, HIDDEN, "{\"reason\":\"r\"}"},
+    {"/v1/consents", "GET", LIST, NULL},
+    {"/v1/consents", "POST", OPEN, "{}"},
+    {"/v1/consents/{consent}", NULL, HIDDEN, NULL},
+    {"/v1/consents/{consent}:withdraw", NULL, HIDDEN, "{\"reason\":\"r\"}"},
     {"/v1/instances", NULL, LIST, NULL},
     {"/v1/instances/{id}", NULL, HIDDEN, "{}"},
     {"/v1/instances/{id}:resize", NULL, HIDDEN, "{\"vcpu\":1}"},
@@ -169,7 +173,8 @@ static const char *path_of(const struct ground *g, struct arena *arena, const ch
     } values[] = {{"cloud", "health"},           {"endpoint", "health-1"}, {"unit", WORLD_UNIT},
                   {"system", WORLD_SYSTEM},      {"order", g->order},      {"operation", g->operation},
                   {"drift", g->drift},           {"month", g->month},      {"jti", NO_UUID},
-                  {"fulfilment", g->fulfilment}, {"kid", "none"},          {"line", "1"}};
+                  {"fulfilment", g->fulfilment}, {"kid", "none"},          {"line", "1"},
+                  {"consent", g->consent}};
     const char *open = strchr(pattern, '{'), *close = strchr(pattern, '}'), *value = NULL;
     if (!open)
         return pattern;
@@ -347,6 +352,20 @@ static void make_drift(struct ground *g)
     g->drift = world_value(g->world, "SELECT id FROM drift WHERE resolved_at IS NULL");
 }
 
+/* The unit's own administrator lets the system go from site to site of health. */
+static void make_consent(struct ground *g)
+{
+    static const char digest[] = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    API_AUTO struct api_reply consent = api_send(
+        g->world->client, g->inside[ROLE_UNIT_ADMIN], "POST", "/v1/consents",
+        json_pack("{s:s, s:{s:s, s:s, s:s}, s:{s:s, s:s}, s:[s], s:[{s:s}], s:[{s:s}], s:s}", "unit",
+                  WORLD_UNIT, "document", "algorithm", "sha256", "digest", digest, "reference", "letter 7",
+                  "signer", "name", "Wang", "post", "director", "systems", WORLD_SYSTEM, "from", "cloud",
+                  "health", "to", "cloud", "health", "valid_until", "2090-01-01T00:00:00Z"));
+    api_expect(&consent, 201);
+    g->consent = xstrdup(api_text(&consent, "id"));
+}
+
 static int start(void **state)
 {
     struct ground *g = xcalloc(1, sizeof *g);
@@ -389,6 +408,7 @@ static int start(void **state)
         g->outside[role] = make_principal(w, (enum role)role, false);
     }
     make_drift(g);
+    make_consent(g);
     *state = g;
     return 0;
 }
@@ -397,8 +417,8 @@ static int stop(void **state)
 {
     struct ground *g = *state;
     world_stop(g->world);
-    char **texts[] = {&g->instance, &g->volume, &g->address, &g->bandwidth, &g->order,     &g->operation,
-                      &g->bill,     &g->budget, &g->bid,     &g->drift,     &g->fulfilment};
+    char **texts[] = {&g->instance, &g->volume, &g->address, &g->bandwidth, &g->order,      &g->operation,
+                      &g->bill,     &g->budget, &g->bid,     &g->drift,     &g->fulfilment, &g->consent};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(*texts[i]);
     for (int role = 0; role < ROLE_COUNT; role++) {

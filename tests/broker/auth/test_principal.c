@@ -14,9 +14,11 @@
 
 /* Every permission that the role holds; a permission missing in a list must be denied. */
 static const char *const expected[ROLE_COUNT] = {
-    /* Runs the platform: everything but what guests print, which is their unit's. */
+    /* Runs the platform: everything but what guests print, and permission for data to leave: these are their
+     * unit's. */
     [ROLE_PLATFORM_ADMIN] =
-        " alerts:read audit:read audit:verify bids:approve bids:read bids:write bills:close bills:read "
+        " consents:read alerts:read audit:read audit:verify bids:approve bids:read bids:write bills:close "
+        "bills:read "
         "budgets:read budgets:write "
         "capacity:read capacity:write "
         "catalog:read clouds:read clouds:write drift:read drift:resolve endpoints:read endpoints:write "
@@ -33,7 +35,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:read ",
     /* Reads; never writes. */
     [ROLE_REGULATOR] =
-        " alerts:read audit:read bids:read bills:read budgets:read capacity:read catalog:read clouds:read "
+        " consents:read alerts:read audit:read bids:read bills:read budgets:read capacity:read catalog:read "
+        "clouds:read "
         "drift:read "
         "endpoints:read "
         "events:read instances:read operations:read orders:read prices:read providers:read quotas:read "
@@ -46,7 +49,8 @@ static const char *const expected[ROLE_COUNT] = {
         "providers:read resources:read self:read keys:read usage:read usage:write volumes:read ",
     /* All of its unit, people included. */
     [ROLE_UNIT_ADMIN] =
-        " audit:read bills:read budgets:read budgets:write catalog:read clouds:read events:read "
+        " consents:read consents:write audit:read bills:read budgets:read budgets:write catalog:read "
+        "clouds:read events:read "
         "instances:console instances:operate "
         "instances:read "
         "operations:cancel operations:read operations:retry orders:approve orders:read orders:write "
@@ -57,7 +61,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:operate volumes:read ",
     /* Orders and operates; no people, no approvals. */
     [ROLE_UNIT_OPERATOR] =
-        " bills:read budgets:read catalog:read clouds:read events:read instances:console instances:operate "
+        " consents:read bills:read budgets:read catalog:read clouds:read events:read instances:console "
+        "instances:operate "
         "instances:read "
         "operations:cancel "
         "operations:read operations:retry orders:read orders:write prices:read providers:read quotas:read "
@@ -66,13 +71,15 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:read ",
     /* Operates what it moves; does not buy and does not see bills. */
     [ROLE_MIGRATION_ENGINEER] =
-        " catalog:read clouds:read events:read instances:console instances:operate instances:read "
+        " consents:read catalog:read clouds:read events:read instances:console instances:operate "
+        "instances:read "
         "operations:cancel "
         "operations:read orders:read prices:read providers:read quotas:read quotes:write resources:operate "
         "resources:read self:read keys:read units:read volumes:operate volumes:read ",
     /* Reads everything. */
     [ROLE_AUDITOR] =
-        " alerts:read audit:read audit:verify bids:read bills:read budgets:read capacity:read catalog:read "
+        " consents:read alerts:read audit:read audit:verify bids:read bills:read budgets:read capacity:read "
+        "catalog:read "
         "clouds:read "
         "drift:read "
         "endpoints:read events:read fulfilments:read instances:read jobs:read keys:read metrics:read "
@@ -112,7 +119,8 @@ static void test_rules(void **state)
     for (size_t i = 0; role_permission_at(i); i++) {
         const char *permission = role_permission_at(i);
         bool reads = strstr(permission, ":read") != NULL;
-        if (role_may(ROLE_PLATFORM_ADMIN, permission) == !strcmp(permission, "instances:console"))
+        bool of_units = !strcmp(permission, "instances:console") || !strcmp(permission, "consents:write");
+        if (role_may(ROLE_PLATFORM_ADMIN, permission) == of_units)
             fail_msg("platform-admin and %s", permission);
         if (role_may(ROLE_REGULATOR, permission) && !reads)
             fail_msg("regulator writes: %s", permission);
@@ -121,6 +129,8 @@ static void test_rules(void **state)
         if (role_may(ROLE_UNIT_OPERATOR, permission) && !role_may(ROLE_UNIT_ADMIN, permission))
             fail_msg("unit-operator has more than unit-admin: %s", permission);
     }
+    for (int i = 0; i < ROLE_COUNT; i++) /* procurement 2.5: in a unit's name, nobody but itself */
+        assert_int_equal(role_may((enum role)i, "consents:write"), i == ROLE_UNIT_ADMIN);
     assert_false(role_may(ROLE_PLATFORM_ADMIN, "orders:fly"));
     assert_false(role_may(ROLE_PLATFORM_ADMIN, ""));
     assert_false(role_may(ROLE_PLATFORM_ADMIN, "permission"));

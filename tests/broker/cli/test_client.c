@@ -422,6 +422,38 @@ static const char *usage_event(const char *id, const char *cloud)
 }
 
 /* More than a batch of lines, with one that is bad; the same again; and one JSON text. */
+/* The digest is made of the file here; a unit's administrator alone gives and withdraws. */
+static void test_consent(void **state)
+{
+    (void)state;
+    const char *letter = in_folder("letter"), *token = in_folder("owner.token");
+    write_whole(letter, "abc"); /* the vector of GB/T 32905 */
+    succeeds(RUN("principal", "add", "owner", "--role", "unit-admin", "--unit", "u100"));
+    struct outcome issued = RUN("token", "issue", "owner", "--expires-in", "600");
+    succeeds(issued);
+    write_whole(token, issued.out);
+#define GIVE(...)                                                                                         \
+    WORDS("consent", "give", "--unit", "u100", "--reference", "17", "--signer", "王芳", "--post", "主任", \
+          "--systems", "u100001", "--from", "gov-a/dc1", "--to", "gov-a", "--valid-until",                \
+          "2090-01-01T00:00:00Z", "--json", __VA_ARGS__)
+    complains(run_as(token, GIVE("--algorithm", "md5", "--document", letter)), CLI_USAGE, "sm3 or sha256");
+    complains(run_as(token, GIVE("--algorithm", "sm3")), CLI_USAGE, "one of them");
+    complains(run_as(token_file, GIVE("--document", letter)), CLI_DENIED, "(HTTP 403)");
+    json_t *made = json_of(run_as(token, GIVE("--document", letter)));
+    json_t *document = json_object_get(made, "document");
+    assert_string_equal(json_string_value(json_object_get(document, "digest")),
+                        "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0");
+    const char *id = json_string_value(json_object_get(made, "id"));
+    struct outcome list = RUN("consent", "list", "--state", "in-force");
+    succeeds(list);
+    assert_non_null(strstr(list.out, id));
+    succeeds(run_as(token, WORDS("consent", "withdraw", id, "--reason", "put off")));
+    json_t *gone = json_of(RUN("consent", "show", id, "--json"));
+    assert_string_equal(json_string_value(json_object_get(gone, "state")), "withdrawn");
+    complains(run_as(token, WORDS("consent", "withdraw", id, "--reason", "again")), CLI_CONFLICT,
+              "withdrawn already");
+}
+
 static void test_usage_report(void **state)
 {
     (void)state;
@@ -554,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_any_call),   cmocka_unit_test(test_quote),
         cmocka_unit_test(test_order),      cmocka_unit_test(test_drift),
         cmocka_unit_test(test_fulfilment), cmocka_unit_test(test_usage_report),
+        cmocka_unit_test(test_consent),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,9 @@
+/* The route tables of this floor, for the composition root. */
+#ifndef FEDERATION_ROUTES_H
+#define FEDERATION_ROUTES_H
+
+#include "broker/http/http.h"
+
+extern const struct http_table consent_routes;
+
+#endif
