@@ -1,38 +1,8 @@
 /* The console: QEMU writes what the guest says on its first serial port to a file beside the system disk, and
  * the tail of that file is read through the storage pool, so that it works over any connection. */
-#include <string.h>
-
-#include "drivers/kvm/fault.h"
 #include "drivers/kvm/instance.h"
 #include "drivers/kvm/storage.h"
-
-static struct error *download(struct driver_session *session, virStorageVolPtr volume, uint64_t from,
-                              size_t length, char *text, size_t *ret_length)
-{
-    virStreamPtr stream = virStreamNew(session->connection, 0);
-    if (!stream)
-        return kvm_fault(session->connection, "could not open a stream");
-    struct error *error = NULL;
-    size_t got = 0;
-    if (virStorageVolDownload(volume, stream, from, length, 0) < 0)
-        error = kvm_fault(session->connection, "could not download");
-    while (!error && got < length) {
-        int n = virStreamRecv(stream, text + got, length - got);
-        if (n < 0)
-            error = kvm_fault(session->connection, "could not download");
-        if (n <= 0)
-            break;
-        got += (size_t)n;
-    }
-    if (!error && virStreamFinish(stream) < 0)
-        error = kvm_fault(session->connection, "could not finish a download");
-    else if (error)
-        (void)virStreamAbort(stream); /* of no consequence: the download has failed */
-    (void)virStreamFree(stream);
-    if (!error)
-        *ret_length = got;
-    return error;
-}
+#include "drivers/kvm/stream.h"
 
 struct error *kvm_instance_console(struct driver_session *session, const struct driver_call *call,
                                    const struct driver_key *key, size_t limit, const char **ret_text,
@@ -51,7 +21,7 @@ struct error *kvm_instance_console(struct driver_session *session, const struct 
     char *text = arena_alloc(call->arena, length + 1);
     size_t got = 0;
     if (length > 0)
-        TRY(download(session, log.volume, log.bytes - length, length, text, &got));
+        TRY(kvm_stream_download(session, log.volume, log.bytes - length, length, text, &got));
     text[got] = '\0';
     *ret_text = text;
     *ret_length = got;

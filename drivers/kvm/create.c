@@ -8,28 +8,25 @@
 
 #include "drivers/kvm/fault.h"
 #include "drivers/kvm/instance.h"
-#include "drivers/kvm/seed.h"
+#include "drivers/kvm/parts.h"
+#include "drivers/kvm/shell.h"
 #include "drivers/kvm/storage.h"
-
-static const enum kvm_file files_of_instance[] = {KVM_FILE_SYSTEM, KVM_FILE_SEED, KVM_FILE_CONSOLE};
-
-static struct error *delete_files(struct driver_session *session, const struct driver_call *call,
-                                  const char *id)
-{
-    for (size_t i = 0; i < sizeof files_of_instance / sizeof *files_of_instance; i++)
-        TRY(kvm_storage_delete(session, call, id, files_of_instance[i]));
-    return NULL;
-}
 
 static struct error *undefine(struct driver_session *session, const struct driver_call *call,
                               virDomainPtr domain)
 {
+    struct kvm_domain lasting;
     if (virDomainDestroy(domain) < 0) {
         struct error *error = kvm_fault(session->connection, "could not cut the power of an instance");
         if (virDomainIsActive(domain) ==
             1) /* asked after the reason was taken: libvirt forgets it with the next call */
             return error;
         error_ignore(error); /* it is as wanted, by whomever */
+    }
+    TRY(kvm_domain_read(session, call->arena, domain, true, &lasting));
+    if (kvm_domain_is(&lasting, KVM_STATE_SHELL)) { /* before the only record of them goes */
+        TRY(kvm_step(call, 30, "delete the volumes of an instance that was never released"));
+        TRY(kvm_shell_delete_volumes(session, call, &lasting));
     }
     TRY(kvm_step(call, 40, "remove the definition"));
     const unsigned flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
@@ -57,7 +54,7 @@ struct error *kvm_instance_delete(struct driver_session *session, const struct d
         return error;
     }
     TRY(kvm_step(call, 60, "delete the files"));
-    return delete_files(session, call, key->id);
+    return kvm_parts_delete(session, call, key->id);
 }
 
 static struct error *check_spec(struct driver_session *session, const struct driver_call *call,
@@ -128,64 +125,6 @@ static struct error *make_system_disk(struct driver_session *session, const stru
     return NULL;
 }
 
-/* Sends `length` bytes into a volume from its start. */
-static struct error *upload(struct driver_session *session, virStorageVolPtr volume,
-                            const unsigned char *bytes, size_t length)
-{
-    virStreamPtr stream = virStreamNew(session->connection, 0);
-    if (!stream)
-        return kvm_fault(session->connection, "could not open a stream");
-    struct error *error = NULL;
-    if (virStorageVolUpload(volume, stream, 0, length, 0) < 0)
-        error = kvm_fault(session->connection, "could not upload");
-    for (size_t sent = 0; !error && sent < length;) {
-        int n = virStreamSend(stream, (const char *)bytes + sent, length - sent);
-        if (n < 0)
-            error = kvm_fault(session->connection, "could not upload");
-        else
-            sent += (size_t)n;
-    }
-    if (!error && virStreamFinish(stream) < 0)
-        error = kvm_fault(session->connection, "could not finish an upload");
-    else if (error)
-        (void)virStreamAbort(stream); /* of no consequence: the upload has failed */
-    (void)virStreamFree(stream);
-    return error;
-}
-
-static struct error *make_seed(struct driver_session *session, const struct driver_call *call,
-                               const struct driver_instance_spec *spec, virStoragePoolPtr pool,
-                               const char **ret_path)
-{
-    const unsigned char *image;
-    TRY(kvm_seed_build(call->arena, spec->id, spec->name, spec->user_data, &image));
-    const struct kvm_new_file file = {.pool = pool,
-                                      .name = kvm_storage_name(call->arena, spec->id, KVM_FILE_SEED),
-                                      .format = "raw",
-                                      .bytes = KVM_SEED_BYTES};
-    virStorageVolPtr volume;
-    TRY(kvm_storage_create(session, call->arena, &file, &volume));
-    TRY_DOING(upload(session, volume, image, KVM_SEED_BYTES), "could not fill \"%s\"", file.name);
-    struct kvm_facts facts;
-    TRY(kvm_storage_facts(session, call->arena, volume, &facts));
-    *ret_path = facts.path;
-    return NULL;
-}
-
-static struct error *make_console(struct driver_session *session, const struct driver_call *call,
-                                  const struct driver_instance_spec *spec, virStoragePoolPtr pool,
-                                  const char **ret_path)
-{
-    const struct kvm_new_file file = {
-        .pool = pool, .name = kvm_storage_name(call->arena, spec->id, KVM_FILE_CONSOLE), .format = "raw"};
-    virStorageVolPtr volume;
-    TRY(kvm_storage_create(session, call->arena, &file, &volume));
-    struct kvm_facts facts;
-    TRY(kvm_storage_facts(session, call->arena, volume, &facts));
-    *ret_path = facts.path;
-    return NULL;
-}
-
 /* Everything up to the definition. */
 static struct error *define(struct driver_session *session, const struct driver_call *call,
                             const struct driver_instance_spec *spec, virDomainPtr *ret_domain)
@@ -197,19 +136,26 @@ static struct error *define(struct driver_session *session, const struct driver_
     virStoragePoolPtr pool;
     TRY(kvm_storage_pool(session, call->arena, pool_name, &pool));
     TRY(kvm_step(call, 10, "clear what an earlier attempt left"));
-    TRY(delete_files(session, call, spec->id));
+    TRY(kvm_parts_delete(session, call, spec->id));
     TRY(kvm_storage_check_room(session, call->arena, pool, pool_name, spec->system_disk_gb * KVM_GIB));
-    struct kvm_domain_files files;
+    struct kvm_new_disk system = {.target = "sda", .serial = spec->id, .boot = true};
+    struct kvm_new_domain domain_wanted = {.id = spec->id,
+                                           .name = kvm_domain_name(call->arena, spec->name, spec->id),
+                                           .mark = {.name = spec->name, .state = KVM_STATE_CREATING},
+                                           .vcpu = spec->vcpu,
+                                           .memory_mb = spec->memory_mb,
+                                           .network = spec->network,
+                                           .disks = &system,
+                                           .disk_count = 1};
     TRY(kvm_step(call, 20, "make the system disk"));
-    TRY(make_system_disk(session, call, spec, pool, &image, &files.system));
+    TRY(make_system_disk(session, call, spec, pool, &image, &system.path));
     TRY(kvm_step(call, 50, "make the seed"));
-    TRY(make_seed(session, call, spec, pool, &files.seed));
+    TRY(kvm_parts_seed(session, call, pool, spec->id, spec->name, spec->user_data, &domain_wanted.seed));
     TRY(kvm_step(call, 60, "make the console log"));
-    TRY(make_console(session, call, spec, pool, &files.console));
+    TRY(kvm_parts_console(session, call, pool, spec->id, &domain_wanted.console));
     TRY(kvm_step(call, 70, "define the instance"));
-    const char *name = arena_printf(call->arena, "%s-%.8s", spec->name, spec->id + strlen(spec->id) - 8);
     const char *text;
-    TRY(kvm_domain_write(session, call->arena, spec, name, &files, &text));
+    TRY(kvm_domain_write(session, call->arena, &domain_wanted, &text));
     virDomainPtr domain = virDomainDefineXMLFlags(session->connection, text, VIR_DOMAIN_DEFINE_VALIDATE);
     if (!domain)
         return kvm_fault(session->connection, "could not define the instance");
@@ -232,12 +178,9 @@ static struct error *bring_up(struct driver_session *session, const struct drive
         error_ignore(error); /* somebody else started it meanwhile */
     }
     TRY(kvm_step(call, 90, "mark the instance as ready"));
-    const char *mark;
-    TRY(kvm_domain_mark(call->arena, definition->wanted, true, &mark));
-    if (virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, mark, "yunqiao", "urn:yunqiao:kvm:1",
-                             VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG) < 0)
-        return kvm_fault(session->connection, "could not mark the instance as ready");
-    return NULL;
+    const struct kvm_mark mark = {.name = definition->mark.name, .state = KVM_STATE_READY};
+    return kvm_domain_set_mark(session, call->arena, domain, &mark,
+                               VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG);
 }
 
 /* *ret_half_made: whether the instance was not complete yet, so that it may be taken away again. */
@@ -249,7 +192,9 @@ static struct error *finish(struct driver_session *session, const struct driver_
     TRY(kvm_domain_read(session, call->arena, domain, false, &definition));
     if (!definition.ours)
         return error_new(ERR_EXISTS, "an instance that is not the broker's has this id");
-    if (!definition.ready) {
+    if (kvm_domain_is(&definition, KVM_STATE_SHELL) || kvm_domain_is(&definition, KVM_STATE_MOVING))
+        return error_new(ERR_CONFLICT, "the instance is being moved here");
+    if (kvm_domain_is(&definition, KVM_STATE_CREATING)) {
         *ret_half_made = true;
         TRY(bring_up(session, call, &definition, domain));
         TRY(kvm_domain_read(session, call->arena, domain, false, &definition));

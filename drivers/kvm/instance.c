@@ -8,6 +8,7 @@
 #include "broker/base/moment.h"
 #include "drivers/kvm/events.h"
 #include "drivers/kvm/fault.h"
+#include "drivers/kvm/form.h"
 #include "drivers/kvm/host.h"
 #include "drivers/kvm/storage.h"
 
@@ -32,8 +33,16 @@ static const struct power powers[] = {
 };
 
 struct error *kvm_instance_power(struct driver_session *session, virDomainPtr domain,
-                                 enum driver_power *ret_power, const char **ret_detail)
+                                 const struct kvm_domain *definition, enum driver_power *ret_power,
+                                 const char **ret_detail)
 {
+    if (definition->mark.form) {
+        *ret_power = DRIVER_POWER_OFF;
+        if (ret_detail)
+            *ret_detail = strcmp(definition->mark.form, KVM_FORM_WRITE) == 0 ? "shut off, disks are written"
+                                                                             : "shut off, disks are read";
+        return NULL;
+    }
     int state, reason;
     if (virDomainGetState(domain, &state, &reason, 0) < 0)
         return kvm_fault(session->connection, "could not ask for an instance's state");
@@ -43,6 +52,14 @@ struct error *kvm_instance_power(struct driver_session *session, virDomainPtr do
     *ret_power = power->power;
     if (ret_detail)
         *ret_detail = power->detail;
+    return NULL;
+}
+
+struct error *kvm_instance_check_served(const struct kvm_domain *definition)
+{
+    if (definition->mark.form)
+        return error_new(ERR_CONFLICT, "the disks of instance %s are open for export %s", definition->uuid,
+                         definition->mark.export_id ? definition->mark.export_id : "(unknown)");
     return NULL;
 }
 
@@ -94,7 +111,7 @@ struct error *kvm_instance_describe(struct driver_session *session, struct arena
         .memory_mb = definition->memory_mb,
         .architecture = kvm_host_word(&session->host, definition->arch),
     };
-    TRY(kvm_instance_power(session, domain, &instance.power, &instance.detail));
+    TRY(kvm_instance_power(session, domain, definition, &instance.power, &instance.detail));
     char *host = virConnectGetHostname(session->connection);
     instance.host = arena_strdup(arena, host);
     free(host);
@@ -163,9 +180,14 @@ struct error *kvm_instance_start(struct driver_session *session, const struct dr
     struct kvm_domain definition;
     TRY(kvm_instance_get(session, call, key, &domain, &definition));
     enum driver_power power;
-    TRY(kvm_instance_power(session, domain, &power, NULL));
+    TRY(kvm_instance_power(session, domain, &definition, &power, NULL));
     if (power == DRIVER_POWER_ON)
         return NULL;
+    TRY(kvm_instance_check_served(&definition));
+    struct kvm_domain lasting;
+    TRY(kvm_domain_read(session, call->arena, domain, true, &lasting));
+    if (lasting.fenced)
+        return error_new(ERR_CONFLICT, "instance %s is fenced: it has to be released first", lasting.uuid);
     TRY(kvm_step(call, 10, "start the instance"));
     if (power == DRIVER_POWER_SUSPENDED) {
         if (virDomainResume(domain) < 0)
@@ -184,13 +206,14 @@ struct error *kvm_instance_start(struct driver_session *session, const struct dr
 
 /* Waits until the domain is off, or `until_us`; presses the power button again now and then. */
 static struct error *wait_off(struct driver_session *session, const struct driver_call *call,
-                              virDomainPtr domain, int64_t until_us, bool *ret_off)
+                              virDomainPtr domain, const struct kvm_domain *definition, int64_t until_us,
+                              bool *ret_off)
 {
     int64_t began = moment_monotonic(), pressed = began;
     for (;;) {
         uint64_t seen = kvm_events_seen(session->events);
         enum driver_power power;
-        TRY(kvm_instance_power(session, domain, &power, NULL));
+        TRY(kvm_instance_power(session, domain, definition, &power, NULL));
         int64_t now = moment_monotonic();
         *ret_off = power == DRIVER_POWER_OFF;
         if (*ret_off || now >= until_us)
@@ -214,7 +237,7 @@ struct error *kvm_instance_stop(struct driver_session *session, const struct dri
     struct kvm_domain definition;
     TRY(kvm_instance_get(session, call, key, &domain, &definition));
     enum driver_power power;
-    TRY(kvm_instance_power(session, domain, &power, NULL));
+    TRY(kvm_instance_power(session, domain, &definition, &power, NULL));
     if (power == DRIVER_POWER_OFF)
         return NULL;
     bool off = false;
@@ -222,7 +245,7 @@ struct error *kvm_instance_stop(struct driver_session *session, const struct dri
         TRY(kvm_step(call, 10, "ask the guest to shut down"));
         /* A refusal (no such button, off meanwhile) leaves the rest to the state and the power cut. */
         if (virDomainShutdown(domain) == 0)
-            TRY(wait_off(session, call, domain, moment_monotonic() + grace_us, &off));
+            TRY(wait_off(session, call, domain, &definition, moment_monotonic() + grace_us, &off));
     }
     if (off)
         return NULL;
@@ -246,7 +269,7 @@ struct error *kvm_instance_reboot(struct driver_session *session, const struct d
     struct kvm_domain definition;
     TRY(kvm_instance_get(session, call, key, &domain, &definition));
     enum driver_power power;
-    TRY(kvm_instance_power(session, domain, &power, NULL));
+    TRY(kvm_instance_power(session, domain, &definition, &power, NULL));
     if (power != DRIVER_POWER_ON)
         return error_new(ERR_CONFLICT, "instance %s does not run", definition.uuid);
     TRY(kvm_step(call, 10, "ask the guest to restart"));
@@ -315,6 +338,7 @@ struct error *kvm_instance_resize(struct driver_session *session, const struct d
     virDomainPtr domain;
     struct kvm_domain definition;
     TRY(kvm_instance_get(session, call, key, &domain, &definition));
+    TRY(kvm_instance_check_served(&definition));
     int active = virDomainIsActive(domain);
     if (active < 0)
         return kvm_fault(session->connection, "could not ask whether instance %s runs", definition.uuid);

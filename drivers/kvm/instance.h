@@ -33,8 +33,12 @@ struct error *kvm_instance_get(struct driver_session *session, const struct driv
 struct error *kvm_instance_describe(struct driver_session *session, struct arena *arena, virDomainPtr domain,
                                     const struct kvm_domain *definition,
                                     struct driver_instance *ret_instance) ERROR_MUST_USE;
+/* A domain that only serves its disks is off: its guest does not run. */
 struct error *kvm_instance_power(struct driver_session *session, virDomainPtr domain,
-                                 enum driver_power *ret_power, const char **ret_detail) ERROR_MUST_USE;
+                                 const struct kvm_domain *definition, enum driver_power *ret_power,
+                                 const char **ret_detail) ERROR_MUST_USE;
+/* ERR_CONFLICT while the domain only serves its disks. */
+struct error *kvm_instance_check_served(const struct kvm_domain *definition) ERROR_MUST_USE;
 /* Every domain of the host; handles live in the arena. */
 struct error *kvm_instance_list(struct driver_session *session, struct arena *arena,
                                 virDomainPtr **ret_domains, size_t *ret_count) ERROR_MUST_USE;

@@ -1,9 +1,14 @@
 /* The table of the driver `kvm`; the operations are in the files named after their nouns. */
 #include "drivers/kvm/kvm.h"
 
+#include "drivers/kvm/checkpoint.h"
+#include "drivers/kvm/detail.h"
+#include "drivers/kvm/export.h"
+#include "drivers/kvm/fence.h"
 #include "drivers/kvm/instance.h"
 #include "drivers/kvm/inventory.h"
 #include "drivers/kvm/session.h"
+#include "drivers/kvm/shell.h"
 #include "drivers/kvm/volume.h"
 
 const struct driver kvm_driver = {
@@ -11,7 +16,8 @@ const struct driver kvm_driver = {
     .name = "kvm",
     .summary = "QEMU/KVM hosts through libvirt",
     .capabilities = DRIVER_CAN_VOLUMES | DRIVER_CAN_CONSOLE | DRIVER_CAN_WATCH | DRIVER_CAN_ATTACH_RUNNING |
-                    DRIVER_CAN_GROW_ATTACHED,
+                    DRIVER_CAN_GROW_ATTACHED | DRIVER_CAN_DETAIL | DRIVER_CAN_READ_DISKS |
+                    DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_FENCE,
     .max_sessions = 8,
     .open = kvm_open,
     .close = kvm_close,
@@ -34,4 +40,11 @@ const struct driver kvm_driver = {
     .volume_resize = kvm_volume_resize,
     .volume_delete = kvm_volume_delete,
     .watch = kvm_watch,
+    .instance_detail = kvm_instance_detail,
+    .export_open = kvm_export_open,
+    .export_close = kvm_export_close,
+    .checkpoint_delete = kvm_checkpoint_delete,
+    .instance_prepare = kvm_instance_prepare,
+    .instance_fence = kvm_instance_fence,
+    .instance_release = kvm_instance_release,
 };

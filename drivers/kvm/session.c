@@ -13,6 +13,9 @@
 
 #define KEEPALIVE_COUNT 3 /* unanswered probes that end a connection */
 
+/* A socket's address holds 107 bytes, of which "/yq-UUID-d.sock" takes 47. */
+#define FOLDER_MAX 60
+
 static const char *const accels[] = {"auto", "kvm", "tcg", NULL};
 static const char *const clones[] = {"backing", "copy", NULL};
 
@@ -24,6 +27,14 @@ static const struct json_member option_members[] = {
     {JSON_MEMBER(struct kvm_options, clone), .want = JSON_WANT_CHOICE, .choices = clones},
     {JSON_MEMBER(struct kvm_options, disk_overcommit), .want = JSON_WANT_INT, .min = 100, .max = 1000},
     {JSON_MEMBER(struct kvm_options, memory_reserve_mb), .want = JSON_WANT_INT, .min = 0, .max = 1048576},
+    {JSON_MEMBER(struct kvm_options, nbd_folder), .want = JSON_WANT_TEXT, .min = 1, .max = FOLDER_MAX},
+    {JSON_MEMBER(struct kvm_options, nbd_host), .want = JSON_WANT_TEXT, .min = 1, .max = 253},
+    {JSON_MEMBER(struct kvm_options, nbd_tls), .want = JSON_WANT_TEXT, .min = 1, .max = 4095},
+    {JSON_MEMBER(struct kvm_options, nbd_tls_server), .want = JSON_WANT_TEXT, .min = 1, .max = 4095},
+    {JSON_MEMBER(struct kvm_options, nbd_port), .want = JSON_WANT_INT, .min = 1, .max = 65535},
+    {JSON_MEMBER(struct kvm_options, nbd_ports), .want = JSON_WANT_INT, .min = 1, .max = 65535},
+    {JSON_MEMBER(struct kvm_options, move_host), .want = JSON_WANT_TEXT, .min = 1, .max = 253},
+    {JSON_MEMBER(struct kvm_options, move_stall_seconds), .want = JSON_WANT_INT, .min = 5, .max = 86400},
 };
 
 static const struct json_spec option_spec = JSON_SPEC(struct kvm_options, option_members);
@@ -36,16 +47,27 @@ struct error *kvm_options_read(struct arena *arena, const json_t *json, struct k
                                   .accel = "auto",
                                   .clone = "backing",
                                   .disk_overcommit = 100,
-                                  .memory_reserve_mb = 512};
+                                  .memory_reserve_mb = 512,
+                                  .nbd_folder = "/var/lib/libvirt/qemu",
+                                  .nbd_tls_server = "/etc/pki/qemu",
+                                  .nbd_port = 10809,
+                                  .nbd_ports = 100,
+                                  .move_stall_seconds = 60};
     if (json)
         TRY_DOING(json_read(arena, json, &option_spec, &options), "the endpoint's options are wrong");
     if (strcmp(options.standard_pool, options.high_pool) == 0 ||
         strcmp(options.standard_pool, options.image_pool) == 0 ||
         strcmp(options.high_pool, options.image_pool) == 0)
         return error_member("/standard_pool", "the three pools must be different ones");
-    options.standard_pool = arena_strdup(arena, options.standard_pool);
-    options.high_pool = arena_strdup(arena, options.high_pool);
-    options.image_pool = arena_strdup(arena, options.image_pool);
+    if (options.nbd_folder[0] != '/')
+        return error_member("/nbd_folder", "must be an absolute path");
+    if (options.nbd_port + options.nbd_ports > 65536)
+        return error_member("/nbd_ports", "the last port is above 65535");
+    const char **const texts[] = {&options.standard_pool,  &options.high_pool, &options.image_pool,
+                                  &options.nbd_folder,     &options.nbd_host,  &options.nbd_tls,
+                                  &options.nbd_tls_server, &options.move_host};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = arena_strdup(arena, *texts[i]);
     *ret_options = options;
     return NULL;
 }
@@ -115,6 +137,28 @@ static struct error *check_endpoint(const struct driver_endpoint *endpoint)
     return check_url(endpoint->url);
 }
 
+/* The host named in the URL, without user and port; NULL: none, so that the socket is this machine's. */
+static const char *host_of(struct arena *arena, const char *url)
+{
+    const char *at = strstr(url, "://");
+    if (!at)
+        return NULL;
+    at += 3;
+    size_t length = strcspn(at, "/?");
+    const char *user = memchr(at, '@', length);
+    if (user) {
+        length -= (size_t)(user + 1 - at);
+        at = user + 1;
+    }
+    if (length > 0 && *at == '[') { /* an IPv6 address */
+        const char *end = memchr(at, ']', length);
+        return end ? arena_strndup(arena, at + 1, (size_t)(end - at - 1)) : NULL;
+    }
+    const char *port = memchr(at, ':', length);
+    length = port ? (size_t)(port - at) : length;
+    return length ? arena_strndup(arena, at, length) : NULL;
+}
+
 static struct error *connect_to(const struct driver_endpoint *endpoint, virConnectPtr *ret_connection)
 {
     int types[] = {VIR_CRED_AUTHNAME, VIR_CRED_USERNAME, VIR_CRED_PASSPHRASE, VIR_CRED_NOECHOPROMPT};
@@ -152,6 +196,8 @@ struct error *kvm_open(const struct driver_endpoint *endpoint, const struct driv
     struct arena *arena = arena_new();
     struct driver_session *session = arena_alloc(arena, sizeof *session);
     session->arena = arena;
+    session->peer = host_of(arena, endpoint->url);
+    session->local = !session->peer;
     struct error *error = kvm_options_read(arena, endpoint->options, &session->options);
     if (!error)
         error = kvm_step(call, 0, "connect");

@@ -19,6 +19,13 @@ struct kvm_options {
     const char *clone; /* "backing", "copy" */
     int64_t disk_overcommit;
     int64_t memory_reserve_mb;
+    const char *nbd_folder;      /* of the sockets of a local endpoint */
+    const char *nbd_host;        /* where a remote host serves its disks; NULL: the URL's host */
+    const char *nbd_tls;         /* client certificates on the broker's host; NULL: none */
+    const char *nbd_tls_server;  /* server certificates on the provider's host */
+    int64_t nbd_port, nbd_ports; /* the first of them, and how many */
+    const char *move_host;       /* address that takes incoming moves; NULL: the host's own name */
+    int64_t move_stall_seconds;  /* without progress, until a move is given up */
 };
 
 /* What the host says of itself in its capabilities. */
@@ -36,7 +43,9 @@ struct driver_session {
     struct kvm_events *events;
     struct kvm_options options;
     struct kvm_host host;
-    bool watched; /* a first watch has told everything */
+    bool local;       /* the host is the broker's: unix sockets reach it */
+    const char *peer; /* host of the URL; NULL: local */
+    bool watched;     /* a first watch has told everything */
 };
 
 struct error *kvm_open(const struct driver_endpoint *endpoint, const struct driver_call *call,

@@ -173,6 +173,7 @@ struct error *kvm_volume_attach(struct driver_session *session, const struct dri
     virDomainPtr domain;
     struct kvm_domain live, lasting;
     TRY(kvm_instance_get(session, call, instance, &domain, &live));
+    TRY(kvm_instance_check_served(&live));
     struct attachment there, here;
     TRY(attached_to(session, call->arena, &place, &there));
     if (there.domain && strcmp(there.uuid, live.uuid) != 0)
@@ -239,6 +240,7 @@ struct error *kvm_volume_detach(struct driver_session *session, const struct dri
         return NULL;
     }
     TRY(error);
+    TRY(kvm_instance_check_served(&live));
     struct attachment here;
     TRY(look_in(session, call->arena, domain, &place, &here, &live, &lasting));
     if (!here.live && !here.lasting)

@@ -23,7 +23,7 @@ static struct error *look_at(struct driver_session *session, struct arena *arena
     else
         error = kvm_domain_read(session, arena, domain, false, &definition);
     if (!error)
-        error = kvm_instance_power(session, domain, &change.power, NULL);
+        error = kvm_instance_power(session, domain, &definition, &change.power, NULL);
     if (!error) {
         change.id = definition.ours ? uuid : NULL;
         change.gone = false;

@@ -103,6 +103,74 @@ uint64_t kvm_xml_number(struct kvm_xml *xml, struct arena *arena, const struct k
     return errno || *end ? 0 : number;
 }
 
+static xmlNodePtr writable_node(const struct kvm_xml_node *node)
+{
+    return (xmlNodePtr)(uintptr_t)node; /* handed out as const so that only this file changes it */
+}
+
+void kvm_xml_drop(struct kvm_xml *xml, const char *path)
+{
+    xmlXPathObjectPtr found = evaluate(xml, NULL, path);
+    int count = found && found->type == XPATH_NODESET && found->nodesetval ? found->nodesetval->nodeNr : 0;
+    for (int i = count - 1; i >= 0; i--) { /* children before their parents */
+        xmlNodePtr node = found->nodesetval->nodeTab[i];
+        found->nodesetval->nodeTab[i] = NULL;
+        xmlUnlinkNode(node);
+        xmlFreeNode(node);
+    }
+    xmlXPathFreeObject(found);
+}
+
+void kvm_xml_set(const struct kvm_xml_node *node, const char *name, const char *value)
+{
+    xmlSetProp(writable_node(node), BAD_CAST name, BAD_CAST value);
+}
+
+struct error *kvm_xml_set_text(const struct kvm_xml_node *node, const char *text)
+{
+    xmlNodePtr content = xmlNewText(BAD_CAST text);
+    if (!content)
+        return error_new(ERR_INTERNAL, "no text node can be made");
+    xmlNodeSetContent(writable_node(node), NULL);
+    xmlAddChild(writable_node(node), content);
+    return NULL;
+}
+
+struct error *kvm_xml_add(struct kvm_xml *xml, const struct kvm_xml_node *parent, const char *fragment)
+{
+    xmlDocPtr part = xmlReadMemory(fragment, (int)strlen(fragment), NULL, NULL,
+                                   XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlNodePtr copy = part ? xmlDocCopyNode(xmlDocGetRootElement(part), xml->document, 1) : NULL;
+    xmlFreeDoc(part);
+    if (!copy)
+        return error_new(ERR_INTERNAL, "a part of a document cannot be read");
+    xmlAddChild(writable_node(parent), copy);
+    return NULL;
+}
+
+struct error *kvm_xml_node(struct kvm_xml *xml, struct arena *arena, const char *path,
+                           const struct kvm_xml_node **ret_node)
+{
+    size_t count;
+    const struct kvm_xml_node *const *nodes = kvm_xml_nodes(xml, arena, NULL, path, &count);
+    if (!count)
+        return error_new(ERR_UNAVAILABLE, "a document has no %s", path);
+    *ret_node = nodes[0];
+    return NULL;
+}
+
+struct error *kvm_xml_print(struct kvm_xml *xml, struct arena *arena, const char **ret_text)
+{
+    xmlChar *text = NULL;
+    int length = 0;
+    xmlDocDumpMemoryEnc(xml->document, &text, &length, "UTF-8");
+    if (!text)
+        return error_new(ERR_INTERNAL, "a document cannot be written");
+    *ret_text = arena_strndup(arena, (const char *)text, (size_t)length);
+    xmlFree(text);
+    return NULL;
+}
+
 struct kvm_out {
     xmlBufferPtr buffer;
     xmlTextWriterPtr writer;

@@ -33,6 +33,19 @@ uint64_t kvm_xml_number(struct kvm_xml *xml, struct arena *arena, const struct k
 
 #define KVM_XML_NAMESPACE "urn:yunqiao:kvm:1"
 
+/* Changing a document that was read. drop: everything that `path` matches. set: an attribute of `node`.
+ * text: an element's text. add: the element `fragment`, a document of its own, as the last child of `parent`.
+ * Nodes that were dropped must not be used again. */
+void kvm_xml_drop(struct kvm_xml *xml, const char *path);
+void kvm_xml_set(const struct kvm_xml_node *node, const char *name, const char *value);
+struct error *kvm_xml_set_text(const struct kvm_xml_node *node, const char *text) ERROR_MUST_USE;
+struct error *kvm_xml_add(struct kvm_xml *xml, const struct kvm_xml_node *parent,
+                          const char *fragment) ERROR_MUST_USE;
+/* The first match of `path`; ERR_UNAVAILABLE (the peer answers garbage) when there is none. */
+struct error *kvm_xml_node(struct kvm_xml *xml, struct arena *arena, const char *path,
+                           const struct kvm_xml_node **ret_node) ERROR_MUST_USE;
+struct error *kvm_xml_print(struct kvm_xml *xml, struct arena *arena, const char **ret_text) ERROR_MUST_USE;
+
 static inline void kvm_xml_cleanup(struct kvm_xml **xml)
 {
     kvm_xml_free(*xml);

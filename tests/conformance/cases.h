@@ -38,10 +38,30 @@
     X(volume_outlives_its_instance)    \
     X(unknown_volume_is_not_found)
 
+#define MOVE_CASES(X)                 \
+    X(detail_tells_the_disks)         \
+    X(detail_knows_volumes)           \
+    X(fence_bars_the_start)           \
+    X(fenced_instance_is_deleted)     \
+    X(prepared_instance_waits)        \
+    X(prepare_spares_what_lives)      \
+    X(written_disks_start)            \
+    X(writing_goes_on)                \
+    X(writing_wants_a_fence)          \
+    X(read_export_is_a_point_in_time) \
+    X(read_export_of_a_stopped_one)   \
+    X(delta_tells_what_changed)       \
+    X(unkept_checkpoint_is_forgotten) \
+    X(export_of_the_unknown)          \
+    X(deleted_while_exported)         \
+    X(snapshot_brings_disks_back)     \
+    X(revert_ends_deltas)
+
 #define X(name) void name(void **state);
 ENDPOINT_CASES(X)
 INSTANCE_CASES(X)
 VOLUME_CASES(X)
+MOVE_CASES(X)
 #undef X
 
 #endif

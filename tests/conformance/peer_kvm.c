@@ -23,7 +23,22 @@ static void start(struct arena *arena, struct cloud *cloud, const char **ret_ski
     *cloud = (struct cloud){.image = "yunqiao-guest", .network = "extranet", .folder = folder};
     const json_t *said = cloud_start(arena, cloud, argv);
     /* What really runs guests on this machine; /dev/kvm may be there and not do it. */
-    cloud->options = json_pack("{s:O}", "accel", json_object_get(said, "accel"));
+    cloud->options = json_pack("{s:O, s:O}", "accel", json_object_get(said, "accel"), "nbd_folder",
+                               json_object_get(said, "nbd_folder"));
+}
+
+/* Through the device that the guest sees, so that QEMU notes it as the guest's own write. */
+static void touch(struct arena *arena, const struct cloud *cloud, const struct driver_instance *instance,
+                  uint64_t offset, size_t length, unsigned char byte)
+{
+    const char *command = arena_printf(arena, "qemu-io -d scsi0-0-0-0 \"write -P 0x%x %llu %zu\"", byte,
+                                       (unsigned long long)offset, length);
+    const char *const argv[] = {"virsh",       "-q",    "-c",    cloud->url, "qemu-monitor-command",
+                                instance->ref, "--hmp", command, NULL};
+    if (child_run(argv, 30 * MOMENT_SECOND) != 0) {
+        fprintf(stderr, "virsh could not have QEMU write\n");
+        exit(1);
+    }
 }
 
 static void make_foreign(struct arena *arena, const struct cloud *cloud)
@@ -52,4 +67,5 @@ const struct peer conformance_peer = {.driver = &kvm_driver,
                                       .has_foreign = true,
                                       .console_says = "yunqiao",
                                       .system_disk_gb = 1,
+                                      .touch = touch,
                                       .refused_url = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"};

@@ -50,10 +50,10 @@ struct kvmcloud *kvmcloud_start(void)
     struct error *error = json_parse_in(cloud->arena, line, strlen(line), &told);
     if (error)
         die(error_message(error));
-    const char *accel;
-    if (json_unpack(told, "{s:s, s:s}", "url", &cloud->url, "accel", &accel) != 0)
-        die("it told no URL or accelerator");
-    cloud->options = json_pack("{s:s}", "accel", accel);
+    const char *accel, *folder;
+    if (json_unpack(told, "{s:s, s:s, s:s}", "url", &cloud->url, "accel", &accel, "nbd_folder", &folder) != 0)
+        die("it told no URL, accelerator or folder");
+    cloud->options = json_pack("{s:s, s:s}", "accel", accel, "nbd_folder", folder);
     return cloud;
 }
 

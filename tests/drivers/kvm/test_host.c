@@ -124,14 +124,19 @@ static void test_texts_stay_data_in_xml(void **state)
     ARENA_AUTO struct arena *arena = arena_new();
     struct driver_session session = {.options = {.accel = "tcg"},
                                      .host = {.arch = "x86_64", .architecture = "x86"}};
-    struct driver_instance_spec spec = {.id = "00000000-0000-4000-8000-000000000001",
-                                        .name = "a\"><b",
-                                        .vcpu = 2,
-                                        .memory_mb = 1024,
-                                        .network = "n'&<x/>"};
-    const struct kvm_domain_files files = {.system = "/s", .seed = "/d", .console = "/c"};
+    const struct kvm_new_disk disk = {.path = "/s", .target = "sda", .serial = "s", .boot = true};
+    struct kvm_new_domain spec = {.id = "00000000-0000-4000-8000-000000000001",
+                                  .name = "name",
+                                  .mark = {.name = "a\"><b", .state = KVM_STATE_CREATING},
+                                  .vcpu = 2,
+                                  .memory_mb = 1024,
+                                  .network = "n'&<x/>",
+                                  .disks = &disk,
+                                  .disk_count = 1,
+                                  .seed = "/d",
+                                  .console = "/c"};
     const char *text;
-    assert_null(kvm_domain_write(&session, arena, &spec, "name", &files, &text));
+    assert_null(kvm_domain_write(&session, arena, &spec, &text));
     XML_AUTO struct kvm_xml *xml = NULL;
     assert_null(kvm_xml_parse(text, "domain", &xml));
     assert_string_equal(kvm_xml_text(xml, arena, NULL, "/domain/devices/interface/source/@network"),
@@ -140,8 +145,9 @@ static void test_texts_stay_data_in_xml(void **state)
     struct kvm_domain domain;
     assert_null(kvm_domain_parse(arena, text, &domain));
     assert_true(domain.ours);
-    assert_false(domain.ready);
-    assert_string_equal(domain.wanted, spec.name);
+    assert_true(kvm_domain_is(&domain, KVM_STATE_CREATING));
+    assert_false(domain.fenced);
+    assert_string_equal(domain.mark.name, spec.mark.name);
     assert_int_equal(domain.vcpu, 2);
     assert_string_equal(kvm_domain_disk(&domain, "/s", "", "")->target, "sda");
     assert_null(kvm_domain_disk(&domain, "/other", "pool", "volume"));
@@ -149,7 +155,7 @@ static void test_texts_stay_data_in_xml(void **state)
     static const char *const bad[] = {"bell\a", "\xff\xfe"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         spec.network = bad[i];
-        struct error *error = kvm_domain_write(&session, arena, &spec, "name", &files, &text);
+        struct error *error = kvm_domain_write(&session, arena, &spec, &text);
         assert_non_null(error);
         assert_int_equal(error_code(error), ERR_INVALID);
         error_free(error);
