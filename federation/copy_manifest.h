@@ -63,7 +63,7 @@ bool copy_manifest_is_zero(const struct copy_manifest *manifest, uint64_t block)
 #define COPY_PAGE 1024
 void copy_manifest_root(const struct copy_manifest *manifest, uint8_t ret_root[COPY_DIGEST_SIZE]);
 
-/* ERR_IO when the stream fails. */
+/* ERR_IO when the stream fails, ERR_NO_CAPACITY when there is no room. */
 struct error *copy_manifest_save(const struct copy_manifest *manifest, FILE *stream) ERROR_MUST_USE;
 /* ERR_INVALID for anything that copy_manifest_save does not write: truncated, changed by one bit, longer,
  * another version. Memory grows with what is really there. */

@@ -67,7 +67,7 @@ struct error *copy_manifest_save(const struct copy_manifest *manifest, FILE *str
         for (uint64_t i = block; !zero && i < next && good; i++)
             good = fwrite(copy_manifest_get(manifest, i), COPY_DIGEST_SIZE, 1, stream) == 1;
     }
-    return good ? NULL : error_new(ERR_IO, "could not write a manifest: %s", strerror(errno));
+    return good ? NULL : copy_file_error("write", "a manifest");
 }
 
 static struct error *bad(const char *what)
@@ -164,7 +164,7 @@ struct error *copy_manifest_write(const struct copy_manifest *manifest, const ch
     if (!stream)
         error = copy_file_error("make", beside);
     else
-        error = copy_manifest_save(manifest, stream);
+        error = error_wrap(copy_manifest_save(manifest, stream), "%s", beside);
     if (!error && (fflush(stream) || fsync(fileno(stream))))
         error = copy_file_error("write", beside);
     if (stream && fclose(stream) && !error)
