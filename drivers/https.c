@@ -16,7 +16,8 @@
 #include "broker/base/moment.h"
 
 #define USER_AGENT "yunqiao"
-#define KEPT_MAX (1024 * 1024) /* a larger buffer is given back before the next request */
+#define CHUNK_BYTES (512L * 1024) /* that libcurl hands over at once, at most */
+#define KEPT_MAX (1024 * 1024)    /* a larger buffer is given back before the next request */
 
 struct https {
     CURL *curl;
@@ -78,8 +79,14 @@ static size_t on_read(char *buffer, size_t size, size_t count, void *context)
     struct https *https = context;
     size_t left = https->request->body_length - https->sent;
     size_t length = size * count < left ? size * count : left;
-    if (length)
+    if (length && https->request->source) {
+        length = https->request->source(https->request->context, buffer, length);
+        https->cancelled = !length;
+        if (!length)
+            return CURL_READFUNC_ABORT;
+    } else if (length) {
         memcpy(buffer, (const char *)https->request->body + https->sent, length);
+    }
     https->sent += length;
     return length;
 }
@@ -149,6 +156,8 @@ static CURLcode configure(struct https *https)
     SET(CURLOPT_HTTP09_ALLOWED, 0L);
     SET(CURLOPT_USERAGENT, USER_AGENT);
     SET(CURLOPT_MAXCONNECTS, 1L);
+    SET(CURLOPT_BUFFERSIZE, CHUNK_BYTES); /* disks go through here too */
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, CHUNK_BYTES);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_SSL_SESSIONID_CACHE, 0L); /* every connection shows its certificate */
@@ -247,10 +256,13 @@ static CURLcode set_method(struct https *https, const struct https_request *requ
     CURL *curl = https->curl;
     CURLcode code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, NULL);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
-    if (code == CURLE_OK && request->body)
+        code = curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L); /* and no NOBODY */
+    if (code == CURLE_OK && strcmp(request->method, "HEAD") == 0)
+        code = curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+    bool upload = request->body || request->source;
+    if (code == CURLE_OK && upload)
         code = curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-    if (code == CURLE_OK && request->body)
+    if (code == CURLE_OK && upload)
         code = curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_length);
     if (code == CURLE_OK)
         code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);

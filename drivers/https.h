@@ -36,6 +36,9 @@ struct https_request {
     size_t header_count;
     const void *body; /* NULL: none */
     size_t body_length;
+    /* Instead of `body`, for one that is too large for memory: fills `buffer` with up to `size` further bytes
+     * of the body_length, 0 when it fails, which ends the request with ERR_CANCELLED. */
+    size_t (*source)(void *context, char *buffer, size_t size);
     size_t limit; /* bytes of the answer's body; more is ERR_UNAVAILABLE and the connection is dropped */
     int64_t deadline_us; /* monotonic; the round trip ends at the earlier of this and timeout_us */
     int64_t timeout_us;  /* overrides that of the options when > 0, e.g. for a long poll */
