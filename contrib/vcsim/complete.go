@@ -210,7 +210,7 @@ func reconfigurationKeeps(body []byte) func(*simulator.Task) {
 	flatDisks(vm.Config.Hardware.Device, func(disk *types.VirtualDisk, b *types.VirtualDiskFlatVer2BackingInfo) {
 		chains[disk.Key] = b
 	})
-	allocation := vm.Config.CpuAllocation
+	allocation, boot := vm.Config.CpuAllocation, vm.Config.BootOptions
 	return func(*simulator.Task) {
 		if now := vm.Config.CpuAllocation; now != nil && allocation != nil {
 			if now.Limit == nil {
@@ -218,6 +218,14 @@ func reconfigurationKeeps(body []byte) func(*simulator.Task) {
 			}
 			if now.Shares == nil {
 				now.Shares = allocation.Shares
+			}
+		}
+		if now := vm.Config.BootOptions; now != nil && boot != nil {
+			if now.EfiSecureBootEnabled == nil {
+				now.EfiSecureBootEnabled = boot.EfiSecureBootEnabled
+			}
+			if now.BootOrder == nil {
+				now.BootOrder = boot.BootOrder
 			}
 		}
 		vm.Config.ExtraConfig = oneValueEach(vm.Config.ExtraConfig)

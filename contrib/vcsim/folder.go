@@ -5,6 +5,8 @@
 //	POST /__write?vm=&disk=&offset=   the body into the disk, as the guest of that running machine writes it
 //	GET  /__read?vm=&disk=&offset=&length=   what the guest would read
 //
+//	POST /__power-on?vm=   an operator's power-on; answers "" or the type of the fault
+//
 // vm: the machine's name, reference or instanceUuid; disk: 0 for the first.
 package main
 
@@ -13,11 +15,13 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -170,6 +174,43 @@ func receive(name string, from io.Reader, length int64) error {
 	return file.Truncate(at)
 }
 
+func namedMachine(wanted string) *simulator.VirtualMachine {
+	for _, entity := range simulator.Map.All("VirtualMachine") {
+		vm, ok := entity.(*simulator.VirtualMachine)
+		if ok && (vm.Name == wanted || vm.Self.Value == wanted || vm.Config.InstanceUuid == wanted) {
+			return vm
+		}
+	}
+	return nil
+}
+
+// powerOn is /__power-on.
+func (f *front) powerOn(w http.ResponseWriter, r *http.Request) {
+	f.calls.Lock()
+	defer f.calls.Unlock()
+	vm := namedMachine(r.URL.Query().Get("vm"))
+	if vm == nil {
+		http.Error(w, "there is no such machine", http.StatusBadRequest)
+		return
+	}
+	task := admission([]byte("<a><_this>" + vm.Self.Value + "</_this></a>"))
+	if task == nil {
+		res, err := methods.PowerOnVM_Task(r.Context(), f.operator, &types.PowerOnVM_Task{This: vm.Self})
+		if err != nil {
+			_, _ = io.WriteString(w, err.Error())
+			return
+		}
+		task, _ = simulator.Map.Get(res.Returnval).(*simulator.Task)
+	} else {
+		task.Run()
+	}
+	if task != nil && task.Info.Error != nil {
+		_, _ = io.WriteString(w, reflect.TypeOf(task.Info.Error.Fault).Elem().Name())
+		return
+	}
+	trackingSettles(vm)
+}
+
 // guestDisk is the disk that a control request means, with its layers.
 func guestDisk(r *http.Request) (*simulator.VirtualMachine, *types.VirtualDisk, *types.VirtualDiskFlatVer2BackingInfo) {
 	wanted := r.URL.Query().Get("vm")
@@ -177,22 +218,19 @@ func guestDisk(r *http.Request) (*simulator.VirtualMachine, *types.VirtualDisk, 
 	if err != nil || wanted == "" {
 		return nil, nil, nil
 	}
-	for _, entity := range simulator.Map.All("VirtualMachine") {
-		vm, ok := entity.(*simulator.VirtualMachine)
-		if !ok || (vm.Name != wanted && vm.Self.Value != wanted && vm.Config.InstanceUuid != wanted) {
-			continue
-		}
-		var disk *types.VirtualDisk
-		var backing *types.VirtualDiskFlatVer2BackingInfo
-		flatDisks(vm.Config.Hardware.Device, func(d *types.VirtualDisk, b *types.VirtualDiskFlatVer2BackingInfo) {
-			if number == 0 {
-				disk, backing = d, b
-			}
-			number--
-		})
-		return vm, disk, backing
+	vm := namedMachine(wanted)
+	if vm == nil {
+		return nil, nil, nil
 	}
-	return nil, nil, nil
+	var disk *types.VirtualDisk
+	var backing *types.VirtualDiskFlatVer2BackingInfo
+	flatDisks(vm.Config.Hardware.Device, func(d *types.VirtualDisk, b *types.VirtualDiskFlatVer2BackingInfo) {
+		if number == 0 {
+			disk, backing = d, b
+		}
+		number--
+	})
+	return vm, disk, backing
 }
 
 // guestIO is /__write and /__read.

@@ -1,8 +1,10 @@
 // What stands before the library: it breaks on request, forgets sessions on request, and lets one changing call run at a
 // time (the library has races that a real vCenter has not).
 //
-//	POST /__inject?method=PowerOnVM_Task&kind=drop&times=1   the next call of this method (empty: any) goes wrong; kinds:
+//	POST /__inject?method=PowerOnVM_Task&kind=drop&times=1&after=0   the next call of this method (empty: any), or that
+//	after so many good ones, goes wrong; kinds:
 //	  refuse          503 without a SOAP body, nothing done
+//	  status:NUMBER   that HTTP status, nothing done
 //	  drop            the connection closes, nothing done
 //	  drop-after      the call is done, then the connection closes without an answer
 //	  truncate        the answer ends in the middle
@@ -13,7 +15,7 @@
 //	  expire          every session that lives now is over, and then the call is made
 //	POST /__reset     forgets injections
 //	POST /__expire    every session that lives now is over
-//	POST /__extents?max=N   extents in one answer of QueryChangedDiskAreas
+//	POST /__extents?max=N&gap=BYTES   extents in one answer of QueryChangedDiskAreas, and what it leaves out, wrongly
 //	GET  /__calls     how often each method was called, as JSON
 //
 // Requests for files are the methods GetFile, HeadFile and PutFile here; folder.go has more control paths.
@@ -39,12 +41,13 @@ const requestMax = 4 << 20
 
 type injection struct {
 	method, kind string
-	times        int
+	times, after int
 }
 
 type front struct {
-	next  http.Handler
-	calls sync.RWMutex // write: the call changes something
+	next     http.Handler
+	operator soap.RoundTripper // who works at the vCenter itself
+	calls    sync.RWMutex      // write: the call changes something
 
 	mu      sync.Mutex
 	planned []injection
@@ -52,8 +55,8 @@ type front struct {
 	live    map[string]bool // session cookies: true while good
 }
 
-func newFront(next http.Handler) *front {
-	return &front{next: next, counts: make(map[string]int), live: make(map[string]bool)}
+func newFront(next http.Handler, operator soap.RoundTripper) *front {
+	return &front{next: next, operator: operator, counts: make(map[string]int), live: make(map[string]bool)}
 }
 
 var methodPattern = regexp.MustCompile(`Body[^>]*>\s*<(?:[A-Za-z0-9]+:)?([A-Za-z_0-9]+)`)
@@ -147,6 +150,10 @@ func (f *front) take(method string) string {
 	for i := range f.planned {
 		p := &f.planned[i]
 		if p.times > 0 && (p.method == "" || p.method == method) {
+			if p.after > 0 {
+				p.after--
+				continue
+			}
 			p.times--
 			return p.kind
 		}
@@ -162,6 +169,10 @@ func (f *front) call(w http.ResponseWriter, r *http.Request, method string, body
 	switch kind {
 	case "refuse":
 		http.Error(w, "service unavailable", http.StatusServiceUnavailable)
+	case "status":
+		if status, err := strconv.Atoi(detail); err == nil && status >= 200 && status < 600 {
+			http.Error(w, "as asked for", status)
+		}
 	case "drop":
 		panic(http.ErrAbortHandler)
 	case "drop-after":
@@ -274,6 +285,9 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 	case "/__write", "/__read":
 		f.guestIO(w, r)
 		return
+	case "/__power-on":
+		f.powerOn(w, r)
+		return
 	case "/__expire":
 		f.expire()
 		return
@@ -283,8 +297,12 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "max is not a positive number", http.StatusBadRequest)
 			return
 		}
+		gap, err := strconv.ParseInt(r.URL.Query().Get("gap"), 10, 64)
+		if err != nil {
+			gap = 0
+		}
 		f.calls.Lock()
-		extentsMax = max
+		extentsMax, extentsGap = max, gap
 		f.calls.Unlock()
 		return
 	}
@@ -293,20 +311,24 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	switch r.URL.Path {
 	case "/__inject":
-		times := 1
-		if text := query.Get("times"); text != "" {
+		times, after := 1, 0
+		for name, number := range map[string]*int{"times": &times, "after": &after} {
+			text := query.Get(name)
+			if text == "" {
+				continue
+			}
 			n, err := strconv.Atoi(text)
 			if err != nil || n < 1 {
-				http.Error(w, "times is not a positive number", http.StatusBadRequest)
+				http.Error(w, name+" is not a positive number", http.StatusBadRequest)
 				return
 			}
-			times = n
+			*number = n
 		}
 		if query.Get("kind") == "" {
 			http.Error(w, "kind is missing", http.StatusBadRequest)
 			return
 		}
-		f.planned = append(f.planned, injection{query.Get("method"), query.Get("kind"), times})
+		f.planned = append(f.planned, injection{query.Get("method"), query.Get("kind"), times, after})
 	case "/__reset":
 		f.planned = nil
 	case "/__calls":

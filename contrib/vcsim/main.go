@@ -257,7 +257,7 @@ func run(s *settings) error {
 	simulator.Map.SessionManager().ServiceHostName = service.Listen.Host
 
 	server := &http.Server{
-		Handler:           newFront(service.ServeMux),
+		Handler:           newFront(service.ServeMux, client),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1, as vCenter's SOAP port
 		ReadHeaderTimeout: 30 * time.Second,
