@@ -7,12 +7,14 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "drivers/vmware/datastore.h"
+#include "drivers/vmware/fence.h"
+#include "drivers/vmware/placement.h"
 #include "drivers/vmware/survey.h"
 #include "drivers/vmware/task.h"
 #include "drivers/vmware/volume.h"
 
 #define KB_PER_GB (INT64_C(1) << 20)
-#define NAME_ID_DIGITS 8      /* of the id, in the machine's name */
 #define NEW_CONTROLLER (-101) /* keys of devices to be made, until the provider gives them theirs */
 #define NEW_DISK (-102)
 #define USER_DATA_MAX (512u << 10) /* bytes; a VMX file has to carry it in base64 */
@@ -20,13 +22,6 @@
 /* Parts of the whole operation's progress, in percent. */
 #define CLONE_DONE 70
 #define FIT_DONE 85
-
-struct placement {
-    struct moref image, folder, pool, datastore;
-    const char *datastore_name;
-    const struct survey_network *network;
-    const char *switch_uuid;
-};
 
 /* A call whose tasks tell their progress as a part, [from, to], of the whole operation's. */
 struct part {
@@ -51,70 +46,6 @@ static void part_begin(struct part *part, const struct driver_call *whole, int f
     }
 }
 
-static struct error *choose_pool(const struct driver_session *session, const struct survey *survey,
-                                 struct moref *ret_pool)
-{
-    const struct options *options = &session->options;
-    const struct survey_place *compute = NULL;
-    for (size_t i = 0; i < survey->compute_count; i++) {
-        const struct survey_place *candidate = &survey->computes[i];
-        if (options->cluster ? strcmp(candidate->name, options->cluster) == 0
-                             : !compute || strcmp(candidate->name, compute->name) < 0)
-            compute = candidate;
-    }
-    if (!compute || !compute->pool.value)
-        return error_new(ERR_NOT_FOUND, "the provider has no cluster or host %s",
-                         options->cluster ? options->cluster : "at all");
-    *ret_pool = compute->pool;
-    if (!options->resource_pool)
-        return NULL;
-    for (size_t i = 0; i < survey->pool_count; i++)
-        if (strcmp(survey->pools[i].name, options->resource_pool) == 0 &&
-            moref_same(survey->pools[i].owner, compute->ref)) {
-            *ret_pool = survey->pools[i].ref;
-            return NULL;
-        }
-    return error_new(ERR_NOT_FOUND, "%s has no resource pool %s", compute->name, options->resource_pool);
-}
-
-static struct error *choose_folder(const struct driver_session *session, const struct survey *survey,
-                                   struct moref *ret_folder)
-{
-    *ret_folder = session->vm_folder;
-    if (!session->options.folder)
-        return NULL;
-    for (size_t i = 0; i < survey->folder_count; i++)
-        if (strcmp(survey->folders[i].name, session->options.folder) == 0) {
-            *ret_folder = survey->folders[i].ref;
-            return NULL;
-        }
-    return error_new(ERR_NOT_FOUND, "the provider has no folder %s", session->options.folder);
-}
-
-static struct error *choose_network(const struct survey *survey, const char *name,
-                                    struct placement *placement)
-{
-    for (size_t i = 0; i < survey->network_count; i++)
-        if (!survey->networks[i].uplink && strcmp(survey->networks[i].name, name) == 0)
-            placement->network = &survey->networks[i];
-    if (!placement->network)
-        return error_new(ERR_NOT_FOUND, "the provider has no network %s", name);
-    for (size_t i = 0; i < survey->switch_count; i++)
-        if (moref_same(survey->switches[i].ref, placement->network->dvs))
-            placement->switch_uuid = survey->switches[i].uuid;
-    if (placement->network->portgroup && !placement->switch_uuid)
-        return error_new(ERR_UNAVAILABLE, "the provider does not tell the switch of the network %s", name);
-    return NULL;
-}
-
-static struct error *check_architecture(const struct survey *survey, const char *architecture)
-{
-    for (size_t i = 0; i < survey->host_count; i++)
-        if (survey->hosts[i].usable && strcmp(survey->hosts[i].architecture, architecture) == 0)
-            return NULL;
-    return error_new(ERR_NO_CAPACITY, "no usable host has the architecture %s", architecture);
-}
-
 /* "[datastore] FOLDER/NAME.vmdk" in the folder that the endpoint's options set aside for images: nobody may
  * boot from a copy of another's disk by naming its file. */
 static bool is_disk_image(const struct driver_session *session, const char *image)
@@ -132,30 +63,19 @@ static bool is_disk_image(const struct driver_session *session, const char *imag
 static struct error *choose_place(const struct driver_session *session, const struct survey *survey,
                                   const struct driver_instance_spec *spec, struct placement *placement)
 {
-    TRY(check_architecture(survey, spec->architecture));
+    TRY(placement_architecture(survey, spec->architecture));
     for (size_t i = 0; i < survey->image_count; i++)
         if (strcmp(survey->images[i].name, spec->image) == 0)
             placement->image = (struct moref){"VirtualMachine", survey->images[i].ref};
     if (!placement->image.value && !is_disk_image(session, spec->image))
         return error_new(ERR_NOT_FOUND, "the provider has no template %s", spec->image);
-    TRY(choose_pool(session, survey, &placement->pool));
-    TRY(choose_folder(session, survey, &placement->folder));
+    TRY(placement_pool(session, survey, &placement->pool));
+    TRY(placement_folder(session, survey, &placement->folder));
     const struct survey_datastore *datastore;
     TRY(survey_datastore_for(session, survey, spec->high_performance, spec->system_disk_gb, &datastore));
     placement->datastore = datastore->ref;
     placement->datastore_name = datastore->name;
     return NULL;
-}
-
-static void put_option(struct xml_request *request, const char *key, const char *value)
-{
-    xml_open_as(request, "extraConfig", "OptionValue");
-    xml_put(request, "key", key);
-    xml_open_as(request, "value", "xsd:string");
-    if (!request->failed && xmlTextWriterWriteString(request->writer, (const xmlChar *)value) < 0)
-        request->failed = true;
-    xml_close(request);
-    xml_close(request);
 }
 
 /* For cloud-init's VMware data source. */
@@ -164,13 +84,8 @@ static void put_user_data(struct xml_request *request, struct arena *arena, cons
     size_t length = strlen(user_data);
     unsigned char *text = arena_alloc(arena, (length + 2) / 3 * 4 + 1);
     EVP_EncodeBlock(text, (const unsigned char *)user_data, (int)length);
-    put_option(request, "guestinfo.userdata", (const char *)text);
-    put_option(request, "guestinfo.userdata.encoding", "base64");
-}
-
-static const char *machine_name(struct arena *arena, const struct driver_instance_spec *spec)
-{
-    return arena_printf(arena, "%s-%.*s", spec->name, NAME_ID_DIGITS, spec->id);
+    mark_put(request, "guestinfo.userdata", (const char *)text);
+    mark_put(request, "guestinfo.userdata.encoding", "base64");
 }
 
 /* A SCSI controller with the disk on it. */
@@ -196,12 +111,13 @@ static void put_config(struct xml_request *request, struct arena *arena,
 {
     xml_open(request, "config");
     if (disk)
-        xml_put(request, "name", machine_name(arena, spec));
+        xml_put(request, "name", placement_name(arena, spec->name, spec->id));
     xml_put(request, "instanceUuid", spec->id);
     if (disk) {
         xml_put(request, "guestId", "otherLinux64Guest");
         xml_open(request, "files");
-        xml_put(request, "vmPathName", arena_printf(arena, "%s/%s.vmx", folder, machine_name(arena, spec)));
+        xml_put(request, "vmPathName",
+                arena_printf(arena, "%s/%s.vmx", folder, placement_name(arena, spec->name, spec->id)));
         xml_close(request);
     }
     xml_put_number(request, "numCPUs", spec->vcpu);
@@ -211,7 +127,7 @@ static void put_config(struct xml_request *request, struct arena *arena,
     xml_put_bool(request, "cpuHotAddEnabled", true);
     if (disk)
         put_disk(request, disk);
-    put_option(request, MACHINE_STAMP, spec->id);
+    mark_put(request, MACHINE_STAMP, spec->id);
     if (spec->user_data)
         put_user_data(request, arena, spec->user_data);
     xml_close(request);
@@ -224,7 +140,7 @@ static struct error *clone_template(struct driver_session *session, const struct
     XML_REQUEST_AUTO struct xml_request request;
     xml_request_begin(&request, "CloneVM_Task", placement->image);
     xml_put_ref(&request, "folder", placement->folder);
-    xml_put(&request, "name", machine_name(call->arena, spec));
+    xml_put(&request, "name", placement_name(call->arena, spec->name, spec->id));
     xml_open(&request, "spec");
     xml_open(&request, "location");
     xml_put_ref(&request, "datastore", placement->datastore);
@@ -243,31 +159,6 @@ static struct error *clone_template(struct driver_session *session, const struct
     if (!ret_ref->value)
         return error_new(ERR_UNAVAILABLE, "the provider does not name the clone that it made");
     return NULL;
-}
-
-static struct error *copy_disk(struct driver_session *session, const struct driver_call *call,
-                               const char *from, const char *to)
-{
-    XML_REQUEST_AUTO struct xml_request request;
-    xml_request_begin(&request, "CopyVirtualDisk_Task", session->disk_manager);
-    xml_put(&request, "sourceName", from);
-    xml_put_ref(&request, "sourceDatacenter", session->datacenter);
-    xml_put(&request, "destName", to);
-    xml_put_ref(&request, "destDatacenter", session->datacenter);
-    xml_put_bool(&request, "force", true); /* over what an earlier attempt left */
-    struct part part;
-    part_begin(&part, call, 0, CLONE_DONE);
-    return task_do(session, &part.call, &request, "copy the disk");
-}
-
-static void delete_disk(struct driver_session *session, const struct driver_call *call, const char *file)
-{
-    XML_REQUEST_AUTO struct xml_request request;
-    xml_request_begin(&request, "DeleteVirtualDisk_Task", session->disk_manager);
-    xml_put(&request, "name", file);
-    xml_put_ref(&request, "datacenter", session->datacenter);
-    /* If this fails too, a repeat of the creation overwrites the file. */
-    error_ignore(task_do(session, call, &request, "remove the copied disk"));
 }
 
 static struct error *build(struct driver_session *session, const struct driver_call *call,
@@ -307,36 +198,17 @@ static struct error *build_around(struct driver_session *session, const struct d
                                   const struct driver_instance_spec *spec, const struct placement *placement,
                                   struct moref *ret_ref)
 {
-    const char *name = machine_name(call->arena, spec);
+    const char *name = placement_name(call->arena, spec->name, spec->id);
     const char *folder = arena_printf(call->arena, "[%s] %s", placement->datastore_name, name);
     const char *disk = arena_printf(call->arena, "%s/%s.vmdk", folder, name);
     TRY(datastore_folder(session, call, folder));
-    TRY(copy_disk(session, call, spec->image, disk));
+    struct part part;
+    part_begin(&part, call, 0, CLONE_DONE);
+    TRY(datastore_copy_disk(session, &part.call, spec->image, disk));
     struct error *error = build(session, call, spec, placement, folder, disk, ret_ref);
-    if (error && lasting(error))
-        delete_disk(session, call, disk);
+    if (error && lasting(error)) /* if this fails too, a repeat overwrites the file */
+        error_ignore(datastore_delete_disk(session, call, disk));
     return error;
-}
-
-static void put_network(struct xml_request *request, const struct placement *placement)
-{
-    const struct survey_network *network = placement->network;
-    if (network->portgroup) {
-        xml_open_as(request, "backing", "VirtualEthernetCardDistributedVirtualPortBackingInfo");
-        xml_open(request, "port");
-        xml_put(request, "switchUuid", placement->switch_uuid);
-        xml_put(request, "portgroupKey", network->portgroup);
-        xml_close(request);
-    } else if (network->opaque_id) {
-        xml_open_as(request, "backing", "VirtualEthernetCardOpaqueNetworkBackingInfo");
-        xml_put(request, "opaqueNetworkId", network->opaque_id);
-        xml_put(request, "opaqueNetworkType", network->opaque_type);
-    } else {
-        xml_open_as(request, "backing", "VirtualEthernetCardNetworkBackingInfo");
-        xml_put(request, "deviceName", network->name);
-        xml_put_ref(request, "network", network->ref);
-    }
-    xml_close(request);
 }
 
 /* The machine's first card on the wanted network; a card when it has none. */
@@ -354,7 +226,7 @@ static void put_card(struct xml_request *request, const struct machine *machine,
         xml_put(request, "summary", "");
         xml_close(request);
     }
-    put_network(request, placement);
+    placement_put_network(request, placement);
     xml_open(request, "connectable");
     xml_put_bool(request, "startConnected", true);
     xml_put_bool(request, "allowGuestControl", true);
@@ -467,10 +339,12 @@ static struct error *create_once(struct driver_session *session, const struct dr
     if (error && error_code(error) != ERR_NOT_FOUND)
         return error;
     error_free(error);
+    if (found)
+        TRY(fence_check(machine));
     struct survey survey;
     struct placement placement = {0};
     TRY(survey_take(session, call, 0, &survey));
-    TRY(choose_network(&survey, spec->network, &placement));
+    TRY(placement_network(&survey, spec->network, &placement));
     if (!found) {
         struct moref ref = {0};
         TRY(choose_place(session, &survey, spec, &placement));

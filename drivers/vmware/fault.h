@@ -16,7 +16,11 @@ enum fault {
     FAULT_FILE_NOT_FOUND,
     FAULT_FILE_EXISTS,
     FAULT_DUPLICATE_NAME,
-    FAULT_TOOLS, /* VMware Tools do not run in the guest, or are too old */
+    FAULT_TOOLS,     /* VMware Tools do not run in the guest, or are too old */
+    FAULT_QUIESCE,   /* the guest could not hold its file systems still */
+    FAULT_FILE,      /* of a query of changes: the disk's tracking was reset or is off */
+    FAULT_ARGUMENT,  /* of the same: such a changeId or offset is none of the disk's */
+    FAULT_NOT_FOUND, /* what an argument names */
 };
 
 /* An error that names the type and what the peer says. `type` as in xsi:type; `message` may be NULL or "". */

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "broker/base/moment.h"
+#include "drivers/vmware/export.h"
+#include "drivers/vmware/fence.h"
 #include "drivers/vmware/follow.h"
 #include "drivers/vmware/task.h"
 #include "drivers/vmware/volume.h"
@@ -49,6 +51,8 @@ static struct error *power_to(struct driver_session *session, const struct drive
         TRY(machine_find(session, call, key, &machine));
         if (machine.instance.power == wanted)
             return NULL;
+        if (on)
+            TRY(fence_check(&machine));
         struct error *error = simple_task(session, call, &machine, on ? "PowerOnVM_Task" : "PowerOffVM_Task",
                                           on ? "power on" : "power off");
         if (!error)
@@ -185,7 +189,10 @@ static struct error *delete_once(struct driver_session *session, const struct dr
         struct driver_key found = {key->id, machine.ref.value};
         TRY(power_to(session, call, &found, DRIVER_POWER_OFF));
     }
-    TRY(volume_detach_all(session, call, &machine));
+    TRY(export_sweep(session, call, &machine));
+    TRY(machine_read(session, call, machine.ref, &machine)); /* its disks as they are without */
+    if (!machine.marks.shell)                                /* a shell's volumes go with it */
+        TRY(volume_detach_all(session, call, &machine));
     return simple_task(session, call, &machine, "Destroy_Task", "delete");
 }
 

@@ -114,6 +114,7 @@ struct error *session_open(const struct driver_endpoint *endpoint, const struct 
         return error_new(ERR_INVALID, "a vSphere endpoint needs a user name and a password");
     struct driver_session *session = xcalloc(1, sizeof *session);
     session->arena = arena_new();
+    session->endpoint = *endpoint;
     session->url = endpoint->url;
     session->username = endpoint->username;
     session->password = endpoint->password;

@@ -17,6 +17,8 @@ static const char *const machine_paths[] = {
     "guest.ipAddress",
     "config.cpuHotAddEnabled",
     "config.memoryHotAddEnabled",
+    "config.changeTrackingEnabled",
+    "config.cpuAllocation.reservation",
     NULL,
 };
 static const char *const host_paths[] = {"name", "summary.hardware.cpuModel", NULL};
@@ -167,6 +169,12 @@ static void visit(void *context, struct moref ref, const xmlNode *object)
         machine_property(&machine->instance, reading->arena, name, value);
         if (strcmp(name, "config.hardware") == 0)
             read_hardware(machine, reading->arena, value);
+        else if (strcmp(name, "config.extraConfig") == 0)
+            marks_read(reading->arena, value, &machine->marks);
+        else if (strcmp(name, "config.changeTrackingEnabled") == 0)
+            machine->tracking = xml_true(value);
+        else if (strcmp(name, "config.cpuAllocation.reservation") == 0)
+            machine->cpu_reservation = xml_number(value, 0);
         else if (strcmp(name, "config.template") == 0)
             machine->template = xml_true(value);
         else if (strcmp(name, "config.cpuHotAddEnabled") == 0)

@@ -4,6 +4,7 @@
 #ifndef DRIVERS_VMWARE_MACHINE_H
 #define DRIVERS_VMWARE_MACHINE_H
 
+#include "drivers/vmware/marks.h"
 #include "drivers/vmware/session.h"
 
 #define MACHINE_STAMP "yunqiao.id"
@@ -36,6 +37,9 @@ struct machine {
     struct driver_instance instance; /* as the broker is told */
     struct moref host;
     bool template;
+    bool tracking; /* changes of its disks are to be tracked */
+    struct marks marks;
+    int64_t cpu_reservation;    /* MHz */
     bool cpu_hot, memory_hot;   /* may grow while running */
     struct machine_disk *disks; /* in the order of the provider: the first is the system's */
     size_t disk_count;

@@ -5,6 +5,7 @@
 
 #define NAME_MAX_LENGTH 80 /* of an entity's name in vSphere */
 #define DATASTORES_MAX 64
+#define PATH_MAX_LENGTH 64 /* of the staging folder: sockets lie in it, whose paths are short */
 
 #define TEXT(field)                                                                                  \
     {                                                                                                \
@@ -36,6 +37,11 @@ static const struct json_member option_members[] = {
      .want = JSON_WANT_CHOICE,
      .offset = offsetof(struct options, disk_format),
      .choices = disk_formats},
+    {.name = "staging_folder",
+     .want = JSON_WANT_TEXT,
+     .offset = offsetof(struct options, staging_folder),
+     .min = 1,
+     .max = PATH_MAX_LENGTH},
     TEXTS(standard),
     TEXTS(high),
 };
@@ -46,6 +52,8 @@ struct error *options_read(struct arena *arena, const json_t *json, struct optio
     struct options options = {.volume_folder = "yunqiao", .disk_format = "thin"};
     if (json)
         TRY_DOING(json_read(arena, json, &option_spec, &options), "the endpoint's options");
+    if (options.staging_folder && options.staging_folder[0] != '/')
+        return error_member("/staging_folder", "is an absolute path");
     *ret_options = options;
     return NULL;
 }

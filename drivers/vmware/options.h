@@ -17,6 +17,8 @@ struct options {
     const char *volume_folder;  /* folder on each datastore that holds volumes */
     const char *image_folder;   /* folder on datastores whose VMDK files may be images; NULL: none may */
     const char *disk_format;    /* "thin" or "thick" */
+    const char *staging_folder; /* of the broker's host, for disks that are to be uploaded and for sockets;
+                                   NULL: one below the system's temporary folder */
     struct json_texts standard; /* datastores for standard disks; empty: all that are not in high */
     struct json_texts high;
 };

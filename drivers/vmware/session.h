@@ -29,6 +29,7 @@ struct watched {
 struct driver_session {
     struct arena *arena; /* lives as long as the session: options, service content, placement */
     struct https *https;
+    struct driver_endpoint endpoint; /* as given to open */
     const char *url, *username, *password;
     int64_t timeout_us;
     struct options options;

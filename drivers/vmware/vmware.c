@@ -4,9 +4,14 @@
 
 #include "drivers/driver.h"
 #include "drivers/vmware/create.h"
+#include "drivers/vmware/detail.h"
+#include "drivers/vmware/export.h"
+#include "drivers/vmware/fence.h"
 #include "drivers/vmware/instance.h"
 #include "drivers/vmware/inventory.h"
+#include "drivers/vmware/prepare.h"
 #include "drivers/vmware/session.h"
+#include "drivers/vmware/snapshot.h"
 #include "drivers/vmware/volume.h"
 #include "drivers/vmware/watch.h"
 
@@ -29,8 +34,10 @@ const struct driver vmware_driver = {
     .abi = DRIVER_ABI,
     .name = "vmware",
     .summary = "VMware vCenter or ESXi by the vSphere Web Services API",
-    .capabilities =
-        DRIVER_CAN_VOLUMES | DRIVER_CAN_WATCH | DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED,
+    .capabilities = DRIVER_CAN_VOLUMES | DRIVER_CAN_WATCH | DRIVER_CAN_ATTACH_RUNNING |
+                    DRIVER_CAN_GROW_ATTACHED | DRIVER_CAN_DETAIL | DRIVER_CAN_SNAPSHOT |
+                    DRIVER_CAN_READ_DISKS | DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS |
+                    DRIVER_CAN_FENCE,
     .max_sessions = 8,
 
     .open = session_open,
@@ -56,4 +63,15 @@ const struct driver vmware_driver = {
     .volume_delete = vmware_volume_delete,
 
     .watch = vmware_watch_changes,
+
+    .instance_detail = vmware_instance_detail,
+    .snapshot_create = vmware_snapshot_create,
+    .snapshot_revert = vmware_snapshot_revert,
+    .snapshot_delete = vmware_snapshot_delete,
+    .export_open = vmware_export_open,
+    .export_close = vmware_export_close,
+    .checkpoint_delete = vmware_checkpoint_delete,
+    .instance_prepare = vmware_instance_prepare,
+    .instance_fence = vmware_instance_fence,
+    .instance_release = vmware_instance_release,
 };

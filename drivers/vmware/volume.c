@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "drivers/vmware/datastore.h"
 #include "drivers/vmware/task.h"
 
 #define KB_PER_GB (INT64_C(1) << 20)
@@ -152,22 +153,6 @@ struct error *vmware_volume_find(struct driver_session *session, const struct dr
     return find_in(session, call, key, &survey, ret_volume);
 }
 
-struct error *datastore_folder(struct driver_session *session, const struct driver_call *call,
-                               const char *path)
-{
-    XML_REQUEST_AUTO struct xml_request request;
-    xml_request_begin(&request, "MakeDirectory", session->file_manager);
-    xml_put(&request, "name", path);
-    xml_put_ref(&request, "datacenter", session->datacenter);
-    xml_put_bool(&request, "createParentDirectories", true);
-    struct error *error = session_do(session, call, &request);
-    if (error && session->fault == FAULT_FILE_EXISTS) {
-        error_free(error); /* the usual case */
-        error = NULL;
-    }
-    return error_wrap(error, "could not make the folder %s", path);
-}
-
 static struct error *create_disk(struct driver_session *session, const struct driver_call *call,
                                  const char *path, int64_t capacity_kb)
 {
@@ -298,10 +283,8 @@ static struct error *attach_once(struct driver_session *session, const struct dr
     if (volume.instance_ref)
         return error_new(ERR_CONFLICT, "the volume %s is attached to another machine (%s)", volume.id,
                          volume.instance_ref);
-    struct machine_disk disk = {.key = -1,
-                                .file = volume.ref,
-                                .mode = "independent_persistent",
-                                .capacity_kb = volume.size_gb * KB_PER_GB};
+    struct machine_disk disk = {
+        .key = -1, .file = volume.ref, .mode = "persistent", .capacity_kb = volume.size_gb * KB_PER_GB};
     if (!find_slot(&machine, &disk))
         return error_new(ERR_CONFLICT, "the machine %s has no free SCSI slot", machine.instance.name);
     return reconfigure(session, call, &machine, "add", &disk, 1, "attach the volume");

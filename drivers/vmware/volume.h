@@ -30,10 +30,6 @@ struct error *vmware_volume_resize(struct driver_session *session, const struct 
 struct error *vmware_volume_delete(struct driver_session *session, const struct driver_call *call,
                                    const struct driver_key *volume) ERROR_MUST_USE;
 
-/* Makes a folder "[datastore] path" with those above it; one that is there already is success. */
-struct error *datastore_folder(struct driver_session *session, const struct driver_call *call,
-                               const char *path) ERROR_MUST_USE;
-
 /* Writes a <deviceChange> for a disk: `operation` add, edit or remove. */
 void disk_change(struct xml_request *request, const char *operation, const struct machine_disk *disk);
 

@@ -1,6 +1,7 @@
 /* See vcsim.h. */
 #include "tests/support/vcsim.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,45 @@ struct driver_endpoint vcsim_endpoint(const struct vcsim *vcsim)
         .fingerprint = vcsim->fingerprint,
         .timeout_us = 10 * MOMENT_SECOND,
     };
+}
+
+/* Aborts unless it is answered 200; the answer lives until the next request. */
+static struct https_answer guest_io(struct vcsim *vcsim, const char *method, char *path, const void *body,
+                                    size_t length)
+{
+    char *url = xasprintf("%s%s", vcsim->root, path);
+    struct https_request request = {.method = method,
+                                    .url = url,
+                                    .body = body,
+                                    .body_length = length,
+                                    .limit = ANSWER_MAX,
+                                    .deadline_us = moment_monotonic() + 10 * MOMENT_SECOND};
+    struct https_answer answer;
+    struct error *error = https_send(vcsim->https, &request, &answer);
+    if (error || answer.status != 200)
+        stop_test(path, error ? error_message(error) : answer.body);
+    free(url);
+    free(path);
+    return answer;
+}
+
+void vcsim_guest_write(struct vcsim *vcsim, const char *machine, int disk, uint64_t offset, const void *data,
+                       size_t length)
+{
+    (void)guest_io(vcsim, "POST", xasprintf("/__write?vm=%s&disk=%d&offset=%" PRIu64, machine, disk, offset),
+                   data, length);
+}
+
+void vcsim_guest_read(struct vcsim *vcsim, const char *machine, int disk, uint64_t offset, void *data,
+                      size_t length)
+{
+    struct https_answer answer = guest_io(
+        vcsim, "GET",
+        xasprintf("/__read?vm=%s&disk=%d&offset=%" PRIu64 "&length=%zu", machine, disk, offset, length), NULL,
+        0);
+    if (answer.length != length)
+        stop_test("short read", machine);
+    memcpy(data, answer.body, length);
 }
 
 const char *vcsim_control(struct vcsim *vcsim, const char *path)

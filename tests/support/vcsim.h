@@ -2,6 +2,9 @@
 #ifndef TESTS_SUPPORT_VCSIM_H
 #define TESTS_SUPPORT_VCSIM_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "drivers/driver.h"
 
 struct vcsim;
@@ -22,6 +25,12 @@ struct driver_endpoint vcsim_endpoint(const struct vcsim *vcsim);
 /* One of its control paths, "/__inject?method=…&kind=…" (contrib/vcsim/front.go); aborts unless it answers
  * 200. The answer is valid until the next call. */
 const char *vcsim_control(struct vcsim *vcsim, const char *path);
+/* What the guest of the machine (its stamp, name or reference) writes to its disk 0, 1…, and would read. */
+void vcsim_guest_write(struct vcsim *vcsim, const char *machine, int disk, uint64_t offset, const void *data,
+                       size_t length);
+/* At most a MB. */
+void vcsim_guest_read(struct vcsim *vcsim, const char *machine, int disk, uint64_t offset, void *data,
+                      size_t length);
 /* How often a method was called so far. */
 long vcsim_calls(struct vcsim *vcsim, const char *method);
 
