@@ -218,7 +218,7 @@ struct driver_move_spec;
 struct driver_move_report;
 
 /* Where a moved instance lives. SOURCE: nothing of the move is left on the target; TARGET: the source is off
- * and fenced. */
+ * and fenced, or gone. */
 enum driver_side { DRIVER_SIDE_SOURCE, DRIVER_SIDE_TARGET };
 
 struct driver {
@@ -337,8 +337,10 @@ struct driver {
     struct error *(*move_validate)(struct driver_session *session, const struct driver_call *call,
                                    const struct driver_key *key, const struct driver_move_spec *spec);
     /* Moves it running. Afterwards it lives on the target and is off and fenced on the source, whose
-     * definition and disks are kept. Cancelled (call->progress) or failed: it lives on the source, and what
-     * was made on the target is removed. ERR_UNAVAILABLE and ERR_TIMEOUT: nobody knows, ask move_settle. */
+     * definition and disks are kept, or gone from there where the provider's mobility leaves nothing
+     * (drivers/driver_move.h, "What a move leaves behind"). Cancelled too late is success. Cancelled
+     * (call->progress) or failed: it lives on the source, and what was made on the target is removed.
+     * ERR_UNAVAILABLE and ERR_TIMEOUT: nobody knows, ask move_settle. */
     struct error *(*move_run)(struct driver_session *session, const struct driver_call *call,
                               const struct driver_key *key, const struct driver_move_spec *spec,
                               struct driver_move_report *ret_report);

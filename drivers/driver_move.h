@@ -3,18 +3,27 @@
  *
  * The stamp moves along. An instance keeps the broker's id on every cloud; while a move is under way both
  * endpoints may have an object of that stamp, at most one of them able to run. So source and target of a
- * move are always different endpoints, and a driver never looks beyond its own.
+ * move are always different endpoints, and a driver never looks beyond its own, but for move_*, which are
+ * told of the target.
  *
  * Fence. A fenced instance cannot be started: not by instance_start (ERR_CONFLICT), not by its host's
  * autostart after a power cut, not by an operator's ordinary start at the provider, until
- * instance_release. The fence lives on the provider's side and survives the broker. instance_find, _delete
- * and the inventory work on fenced ones as on others.
+ * instance_release. Where a provider cannot refuse a start, the fence leaves it nothing to start from:
+ * powered on by hand it has no disks, and nobody reads or writes them. The fence lives on the provider's side
+ * and survives the broker. instance_find, _delete and the inventory work on fenced ones as on others.
  *
  * Exports. An export gives access to the disks of one instance as NBD exports until it is closed, beyond the
  * call and the session that opened it; it is named by a UUID of the broker's. Opening one that is open
  * already returns it; one that was lost (the broker, the daemon or the hypervisor's process died) is made
  * anew, with the same meaning or with `full_reason`. A driver that serves an export by a process or thread of
  * the broker's host ends it with the broker.
+ *
+ * What a move leaves behind. As a rule the source keeps its definition and disks, off and fenced, and a
+ * rollback starts it again. A provider whose own mobility takes the definition along (PowerVM's LPM) leaves
+ * nothing: instance_find on the source is ERR_NOT_FOUND from then on, which is a fence that nobody can
+ * release, and the rollback is a move back (move_run from the target, to the source). Where both ends share
+ * the storage the disks are the same ones before and after: they are the target's then, the source shows none
+ * of them, and deleting the instance or its volumes on the source is success that leaves them alone.
  *
  * Everything returned lives in call->arena. */
 #ifndef DRIVERS_DRIVER_MOVE_H
@@ -147,8 +156,10 @@ struct driver_move_spec {
     bool high_performance;                 /* class of the system disk there */
     const struct driver_shell_disk *disks; /* the volumes among them are made on the target under their ids */
     size_t disk_count;
-    uint64_t bandwidth;  /* bytes a second for the whole move; 0: no limit */
-    int64_t downtime_us; /* that the agreed window allows; 0: the hypervisor's default */
+    uint64_t bandwidth;  /* bytes a second for the whole move; 0: no limit. ERR_UNSUPPORTED where none can be
+                            kept */
+    int64_t downtime_us; /* that the agreed window allows; 0: the hypervisor's default. A wish where the
+                            hypervisor decides */
 };
 
 struct driver_move_report {

@@ -73,6 +73,8 @@ class Migrations:
             if self.busy(side, active) >= side.migrations:
                 raise refuse("HSCLA213", "The managed system %s supports at most %d %s migrations at once." %
                              (side.name, side.migrations, "active" if active else "inactive"))
+        if active and partition.physical:
+            raise refuse("HSCLA219", "The partition %s has physical adapters." % partition.name)
         if active and partition.rmc != "active":
             raise refuse("HSCLA246", "The management console cannot communicate with partition %s." % partition.name)
         taken = [p.name for p in world.on(system)] + [s.name for s in world.servers.values() if s.system is system]

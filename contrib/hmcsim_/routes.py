@@ -213,7 +213,8 @@ class Routes:
         read = schema.read_document(request.body, "LogicalPartition")
         description = schema.text_of(read, "Description") if "Description" in read else partition.description
         self.world.change_partition(partition, schema.text_of(read, "PartitionName") or partition.name, description or None,
-                                    self.shape(read, partition))
+                                    self.shape(read, partition),
+                                    schema.text_of(read, "PowerOnWithHypervisor") == "true")
         return self.one(request, "LogicalPartition", partition)
 
     def delete_partition(self, request, system, ident):

@@ -282,8 +282,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             partition = next(p for p in world.partitions.values() if p.name == wanted["partition"])
             if "state" in wanted:
                 world.set_state(partition, wanted["state"], "B2000000")
-            if "mode" in wanted:
-                partition.mode = wanted["mode"]
+            partition.__dict__.update({k: wanted[k] for k in ("mode", "autostart", "physical") if k in wanted})
             if "rmc" in wanted:
                 partition.rmc = wanted["rmc"]
                 world.tell("MODIFY_URI", partition, "RMCState,Other")
@@ -296,9 +295,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "requests": list(self.server.faults.log),
             "partitions": [{"name": p.name, "uuid": p.uuid, "state": p.state, "rmc": p.rmc, "memory": p.memory,
                             "processors": p.processors, "units": p.units, "description": p.description,
+                            "autostart": p.autostart,
                             "adapters": len(p.adapters), "system": p.system.name, "boots": p.boots,
                             "migration": p.migration_state, "percent": p.migration.percent if p.migration else None}
                            for p in world.everywhere()],
+            "servers": list(world.servers),
             "systems": [{"name": s.name, "uuid": s.uuid, "shells": len(s.shells)} for s in world.systems.values()],
             "units": [{"name": u.name, "udid": u.udid, "size": u.size, "kind": u.kind, "pool": u.pool.name,
                        "thin": u.thin, "cloned_from": u.cloned_from, "used": len(world.users_of(u))}

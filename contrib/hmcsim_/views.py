@@ -129,7 +129,9 @@ class Views:
             leaf("ResourceMonitoringControlState", p.rmc), leaf("ResourceMonitoringIPAddress", p.address, "CUD"),
             ref("AssociatedManagedSystem", system),
             links("ClientNetworkAdapters", [path + "/ClientNetworkAdapter/" + a for a in p.adapters], "CUR"),
-            leaf("ReferenceCode", p.reference, "ROO"), leaf("OperatingSystemType", "Linux", ksv="V1_8_0"),
+            leaf("ReferenceCode", p.reference, "ROO"), leaf("HasPhysicalIO", word(p.physical)),
+            leaf("OperatingSystemType", "Linux", ksv="V1_8_0"),
+            leaf("PowerOnWithHypervisor", word(p.autostart), "CUD", ksv="V1_2_0"),
             leaf("Description", p.description, "CUD", ksv="V1_2_0"), leaf("MigrationState", p.migration_state),
             links("VirtualSCSIClientAdapters",
                   ["%s/VirtualSCSIClientAdapter/%d" % (path, m.client_slot) for m in clients], "CUR")], p.uuid)

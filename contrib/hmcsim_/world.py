@@ -196,13 +196,14 @@ class World:
         self.check_shape(shape)
         partition = Thing(uuid=str(uuid.uuid4()).upper(), name=name, system=system, kind=kind, number=self.take_id(system),
                           description=description, state="not activated", rmc="inactive", address=None, adapters={},
-                          next_slot=2, reference="00000000", boots=0, mode="POWER9_Base", migration=None,
+                          next_slot=2, reference="00000000", boots=0, mode="POWER9_Base", migration=None, autostart=False,
+                          physical=False,
                           migration_state="Not_Migrating", **shape)
         self.partitions[partition.uuid] = partition
         self.tell("ADD_URI", partition)
         return partition
 
-    def change_partition(self, partition, name, description, shape):
+    def change_partition(self, partition, name, description, shape, autostart):
         before = {k: getattr(partition, k) for k in shape}
         changed = {k for k in shape if shape[k] != before[k]}
         self.check_shape(shape)
@@ -217,7 +218,7 @@ class World:
                             max(0, round(shape["units"] - partition.units, 2)))
         if name != partition.name and any(p.name == name for p in self.on(partition.system)):
             raise Refusal(500, "REST0126", "HSCL05DE The logical partition name %s already exists." % name)
-        partition.__dict__.update(shape, name=name, description=description)
+        partition.__dict__.update(shape, name=name, description=description, autostart=autostart)
         self.tell("MODIFY_URI", partition, "Other")
 
     def need_rmc(self, partition):

@@ -47,6 +47,19 @@ const char *hmc_base(const struct hmc *hmc)
     return hmc->base;
 }
 
+const char *hmc_user(const struct hmc *hmc)
+{
+    return hmc->username;
+}
+
+const char *hmc_address(const struct hmc *hmc, struct arena *arena)
+{
+    const char *host = hmc->origin + strlen("https://");
+    if (*host == '[')
+        return arena_strndup(arena, host + 1, strcspn(host + 1, "]"));
+    return arena_strndup(arena, host, strcspn(host, ":"));
+}
+
 struct error *hmc_progress(struct hmc *hmc, const struct driver_call *call, int percent, const char *step)
 {
     hmc->percent = percent;
@@ -403,6 +416,7 @@ static struct error *judge_job(struct arena *arena, const xmlNode *job, const ch
                                bool *ret_ended)
 {
     const char *status = atom_text(arena, job, "Status");
+    *ret_ended = false;
     if (!status)
         return error_new(ERR_UNAVAILABLE, "the job %s has no status", operation);
     *ret_ended = strcmp(status, "NOT_STARTED") != 0 && strcmp(status, "RUNNING") != 0;
@@ -433,7 +447,25 @@ static bool look_again(enum error_code code)
     return code == ERR_UNAVAILABLE || code == ERR_BUSY || code == ERR_TIMEOUT;
 }
 
-/* Looks at a job until it ends. `failures` counts looks that failed in a row: a look is safe to repeat. */
+struct error *hmc_job_look(struct hmc *hmc, const struct driver_call *call, const char *job,
+                           const char *operation, int *failures, bool *ret_ended)
+{
+    xmlNode *root = NULL;
+    struct error *error = hmc_get(hmc, call, job, &root);
+    *ret_ended = false;
+    if (!error) {
+        *failures = 0;
+        return judge_job(call->arena, atom_payload(root), operation, ret_ended);
+    }
+    if (error_code(error) == ERR_NOT_FOUND)
+        return error_recode(error, ERR_UNAVAILABLE, "the job %s vanished", operation);
+    if (!look_again(error_code(error)) || ++*failures == HMC_POLL_FAILURES)
+        return error_wrap(error, "could not follow the job %s", operation);
+    error_ignore(error); /* the next look may work; past the deadline there is none */
+    return NULL;
+}
+
+/* Looks at a job until it ends. */
 static struct error *await_job(struct hmc *hmc, const struct driver_call *call, const char *path,
                                const char *operation)
 {
@@ -445,21 +477,10 @@ static struct error *await_job(struct hmc *hmc, const struct driver_call *call, 
         if (!hmc_pause(call, &pause))
             return error_new(ERR_TIMEOUT, "the job %s has not ended in time; it goes on", operation);
         TRY(hmc_progress(hmc, call, hmc->percent, hmc->step ? hmc->step : operation));
-        xmlNode *root = NULL;
         bool ended = false;
-        struct error *error = hmc_get(hmc, &look, path, &root);
-        if (!error) {
-            failures = 0;
-            TRY(judge_job(scratch, atom_payload(root), operation, &ended));
-            if (ended)
-                return NULL;
-        } else if (error_code(error) == ERR_NOT_FOUND) {
-            return error_recode(error, ERR_UNAVAILABLE, "the job %s vanished", operation);
-        } else if (!look_again(error_code(error)) || ++failures == HMC_POLL_FAILURES) {
-            return error_wrap(error, "could not follow the job %s", operation);
-        } else {
-            error_ignore(error); /* the next look may work; past the deadline there is none */
-        }
+        TRY(hmc_job_look(hmc, &look, path, operation, &failures, &ended));
+        if (ended)
+            return NULL;
     }
 }
 
@@ -476,8 +497,9 @@ static void end_job(struct hmc *hmc, const char *path, const char *method, const
     error_ignore(error); /* the HMC forgets jobs by itself after a day */
 }
 
-struct error *hmc_job(struct hmc *hmc, const struct driver_call *call, const char *kind, const char *id,
-                      const char *operation, const struct hmc_parameter *parameters, size_t count)
+struct error *hmc_job_start(struct hmc *hmc, const struct driver_call *call, const char *kind, const char *id,
+                            const char *operation, const struct hmc_parameter *parameters, size_t count,
+                            const char **ret_job)
 {
     struct arena *arena = call->arena;
     struct request request = {.method = "PUT",
@@ -491,7 +513,20 @@ struct error *hmc_job(struct hmc *hmc, const struct driver_call *call, const cha
     const char *job = atom_text(arena, atom_payload(root), "JobID"); /* the SELF link is not to be trusted */
     if (!job || strspn(job, "0123456789") != strlen(job))
         return error_new(ERR_UNAVAILABLE, "the HMC started the job %s without telling its number", operation);
-    const char *path = arena_printf(arena, "jobs/%s", job);
+    *ret_job = arena_printf(arena, "jobs/%s", job);
+    return NULL;
+}
+
+void hmc_job_forget(struct hmc *hmc, const char *job)
+{
+    end_job(hmc, job, "DELETE", "");
+}
+
+struct error *hmc_job(struct hmc *hmc, const struct driver_call *call, const char *kind, const char *id,
+                      const char *operation, const struct hmc_parameter *parameters, size_t count)
+{
+    const char *path = NULL;
+    TRY(hmc_job_start(hmc, call, kind, id, operation, parameters, count, &path));
     struct error *error = await_job(hmc, call, path, operation);
     if (!error || (error_code(error) != ERR_CANCELLED && error_code(error) != ERR_TIMEOUT &&
                    error_code(error) != ERR_UNAVAILABLE))

@@ -67,10 +67,25 @@ struct error *hmc_job(struct hmc *hmc, const struct driver_call *call, const cha
                       const char *operation, const struct hmc_parameter *parameters,
                       size_t count) ERROR_MUST_USE;
 
+/* The same in pieces, for a job that needs more than its record to be followed; `*ret_job` is its address.
+ * Starting has an unknown outcome when it fails as ERR_UNAVAILABLE or ERR_TIMEOUT. A look is an error when
+ * the job failed (then it has ended) or cannot be followed; `*failures`, 0 at first, counts looks that failed
+ * in a row, which are no error before the last that may. */
+struct error *hmc_job_start(struct hmc *hmc, const struct driver_call *call, const char *kind, const char *id,
+                            const char *operation, const struct hmc_parameter *parameters, size_t count,
+                            const char **ret_job) ERROR_MUST_USE;
+struct error *hmc_job_look(struct hmc *hmc, const struct driver_call *call, const char *job,
+                           const char *operation, int *failures, bool *ret_ended) ERROR_MUST_USE;
+/* Removes the record of a job that has ended, best effort. */
+void hmc_job_forget(struct hmc *hmc, const char *job);
+
 /* Whether the error is a refusal (of a request or a job) that carries this code of the HMC's, e.g.
  * "HSCL3681". */
 bool hmc_refused_with(const struct error *error, const char *code);
 /* "https://host:port/rest/api/uom/", for links in documents. */
 const char *hmc_base(const struct hmc *hmc);
+/* Host name or address, and the user, as the console of another HMC would name this one. */
+const char *hmc_address(const struct hmc *hmc, struct arena *arena);
+const char *hmc_user(const struct hmc *hmc);
 
 #endif

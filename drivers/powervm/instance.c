@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "broker/base/moment.h"
+#include "drivers/powervm/fence.h"
 #include "drivers/powervm/mapping.h"
 #include "drivers/powervm/stamp.h"
 
@@ -157,6 +158,7 @@ static struct error *make_partition(struct driver_session *session, const struct
     }
     if (error)
         return error;
+    TRY(fence_refuses(&making->partition));
     const struct system *system = system_find(&making->systems, making->partition.system);
     if (!system)
         return error_new(ERR_CONFLICT, "the partition %s is on a system that the options leave out",
@@ -200,11 +202,19 @@ static struct error *remove_disks(struct driver_session *session, const struct d
 {
     const char *name = stamp_unit(call->arena, STAMP_BOOT, id);
     struct storage storage;
+    struct mappings mappings;
+    struct systems systems;
     TRY(storage_load(session, call, &storage));
-    for (const struct storage_unit *unit = storage_disk(&storage, name, NULL); unit;
-         unit = storage_disk(&storage, name, unit)) {
-        TRY(mapping_detach(session, call, &storage, NULL, NULL,
-                           unit->udid)); /* also what has lost its partition */
+    const struct storage_unit *unit = storage_disk(&storage, name, NULL);
+    if (!unit)
+        return NULL;
+    TRY(mapping_list(session, call, &storage, &mappings));
+    TRY(system_list(session, call, &systems));
+    for (; unit; unit = storage_disk(&storage, name, unit)) {
+        if (mapping_elsewhere(&mappings, &systems, unit))
+            continue;                              /* its partition lives on another endpoint now */
+        for (size_t i = 0; i < systems.count; i++) /* also what has lost its partition */
+            TRY(mapping_detach(session, call, &storage, systems.items[i].id, NULL, unit->udid));
         TRY(storage_delete(session, call, unit));
     }
     return NULL;
@@ -276,6 +286,7 @@ struct error *instance_start(struct driver_session *session, const struct driver
 {
     struct partition partition;
     TRY(partition_find(session, call, key, &partition));
+    TRY(fence_refuses(&partition));
     TRY(hmc_progress(session->hmc, call, 20, "powering on"));
     return partition_power_on(session, call, &partition);
 }

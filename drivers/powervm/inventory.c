@@ -64,7 +64,7 @@ static bool has_image(const struct driver_inventory *inventory, const char *name
 }
 
 static void add_units(struct arena *arena, const struct storage_pool *pool, const struct mappings *mappings,
-                      struct driver_inventory *inventory)
+                      const struct systems *systems, struct driver_inventory *inventory)
 {
     inventory->images =
         longer(arena, inventory->images, inventory->image_count, pool->unit_count, sizeof *inventory->images);
@@ -75,13 +75,13 @@ static void add_units(struct arena *arena, const struct storage_pool *pool, cons
         if (unit->image && !has_image(inventory, unit->name))
             inventory->images[inventory->image_count++] = (struct driver_image){
                 .ref = unit->udid, .name = unit->name, .architecture = "POWER", .size_gb = unit->size_gb};
-        else if (unit->disk)
+        else if (unit->disk && !mapping_elsewhere(mappings, systems, unit))
             inventory->volumes[inventory->volume_count++] = volume_view(arena, unit, mappings);
     }
 }
 
 static struct error *add_storage(struct driver_session *session, const struct driver_call *call,
-                                 struct driver_inventory *inventory)
+                                 const struct systems *systems, struct driver_inventory *inventory)
 {
     struct storage storage;
     struct mappings mappings;
@@ -97,7 +97,7 @@ static struct error *add_storage(struct driver_session *session, const struct dr
                                                                          .high_performance = pool->high,
                                                                          .total_gb = (uint64_t)pool->total_gb,
                                                                          .free_gb = (uint64_t)free_gb};
-        add_units(call->arena, pool, &mappings, inventory);
+        add_units(call->arena, pool, &mappings, systems, inventory);
     }
     return NULL;
 }
@@ -124,7 +124,7 @@ struct error *inventory_read(struct driver_session *session, const struct driver
         TRY(add_instances(session, call, &systems, system, &inventory));
     }
     TRY(hmc_progress(session->hmc, call, 80, "reading the storage"));
-    TRY(add_storage(session, call, &inventory));
+    TRY(add_storage(session, call, &systems, &inventory));
     *ret_inventory = inventory;
     return NULL;
 }

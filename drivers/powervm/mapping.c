@@ -16,7 +16,38 @@ static const char *server_path(struct arena *arena, const char *server)
     return arena_printf(arena, "VirtualIOServer/%s?group=ViosSCSIMapping", server);
 }
 
-static void collect(struct arena *arena, const xmlNode *server, struct mappings *into)
+/* Of a capacity in millionths of a GB. */
+static int64_t bytes_of(int64_t capacity)
+{
+    const int64_t gb = INT64_C(1) << 30;
+    return capacity / ATOM_MICRO > INT64_MAX / gb - 1
+               ? 0
+               : (capacity / ATOM_MICRO * gb + capacity % ATOM_MICRO * gb / ATOM_MICRO) / 512 * 512;
+}
+
+static struct mapping read_mapping(struct arena *arena, const xmlNode *item, const char *system)
+{
+    const char *udid = atom_text(arena, item, UNIT);
+    const char *disk = atom_text(arena, item, "Storage/VirtualDisk/DiskName");
+    const char *volume = atom_text(arena, item, "Storage/PhysicalVolume/VolumeName");
+    const char *optical = atom_at(item, "Storage") ? "a device" : NULL;
+    int64_t slot = atom_micro(item, "ClientAdapter/VirtualSlotNumber", 0) / ATOM_MICRO;
+    int64_t gb =
+        atom_micro(item, udid ? "Storage/LogicalUnit/UnitCapacity" : "Storage/VirtualDisk/DiskCapacity", 0);
+    return (struct mapping){.partition = atom_href_id(arena, item, "AssociatedLogicalPartition"),
+                            .udid = udid ? udid : "",
+                            .local = udid     ? NULL
+                                     : disk   ? disk
+                                     : volume ? volume
+                                              : optical,
+                            .system = system,
+                            .slot = slot <= UINT16_MAX ? (unsigned)slot : 0,
+                            .size_bytes = bytes_of(gb)};
+}
+
+/* Those of `partition` alone unless it is NULL; those with storage. */
+static void collect(struct arena *arena, const xmlNode *server, const char *system, const char *partition,
+                    struct mappings *into)
 {
     const xmlNode *list = atom_child(server, LIST);
     size_t more = 0;
@@ -27,10 +58,10 @@ static void collect(struct arena *arena, const xmlNode *server, struct mappings 
         memcpy(items, into->items, into->count * sizeof *items);
     into->items = items;
     for (const xmlNode *item = atom_child(list, ITEM); item; item = atom_next(item)) {
-        const char *udid = atom_text(arena, item, UNIT);
-        if (udid)
-            into->items[into->count++] = (struct mapping){
-                .partition = atom_href_id(arena, item, "AssociatedLogicalPartition"), .udid = udid};
+        struct mapping mapping = read_mapping(arena, item, system);
+        bool wanted = !partition || (mapping.partition && strcasecmp(mapping.partition, partition) == 0);
+        if (wanted && (*mapping.udid || mapping.local))
+            into->items[into->count++] = mapping;
     }
 }
 
@@ -45,11 +76,36 @@ struct error *mapping_list(struct driver_session *session, const struct driver_c
             if (node->down)
                 continue;
             TRY(hmc_get(session->hmc, call, server_path(call->arena, node->server), &root));
-            collect(call->arena, atom_payload(root), &mappings);
+            collect(call->arena, atom_payload(root), node->system, NULL, &mappings);
         }
     }
     *ret_mappings = mappings;
     return NULL;
+}
+
+struct error *mapping_of(struct driver_session *session, const struct driver_call *call, const char *system,
+                         const char *partition, struct mappings *ret_mappings)
+{
+    struct mappings mappings = {0};
+    xmlNode *root = NULL;
+    TRY(hmc_get(session->hmc, call,
+                arena_printf(call->arena, "ManagedSystem/%s/VirtualIOServer?group=ViosSCSIMapping", system),
+                &root));
+    for (xmlNode *entry = atom_first_entry(root); entry; entry = atom_next_entry(entry))
+        collect(call->arena, atom_payload(entry), system, partition, &mappings);
+    *ret_mappings = mappings;
+    return NULL;
+}
+
+bool mapping_elsewhere(const struct mappings *mappings, const struct systems *systems,
+                       const struct storage_unit *unit)
+{
+    for (size_t i = 0; i < mappings->count; i++) {
+        if (strcmp(mappings->items[i].udid, unit->udid) == 0 &&
+            system_find(systems, mappings->items[i].system))
+            return false;
+    }
+    return unit->in_use;
 }
 
 const char *mapping_user(const struct mappings *mappings, const char *udid)

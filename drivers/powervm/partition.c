@@ -11,6 +11,25 @@
 #define MINIMUM_MEMORY_MB 1024
 #define UNCAPPED_WEIGHT "128" /* the HMC's default */
 
+/* What moving asks for. */
+static void read_rest(struct arena *arena, const xmlNode *payload, struct partition *ret)
+{
+    const char *os = atom_text(arena, payload, "OperatingSystemVersion");
+    const char *migration = atom_text(arena, payload, "MigrationState");
+    int64_t total = atom_micro(payload, "ProgressPartitionDataTotal", 0);
+    int64_t left = atom_micro(payload, "ProgressPartitionDataRemaining", 0);
+    ret->description = atom_text(arena, payload, "Description");
+    ret->mode = atom_text(arena, payload, "CurrentProcessorCompatibilityMode");
+    ret->os = os && strcmp(os, "Unknown") != 0 ? os : NULL;
+    ret->physical = atom_is(payload, "HasPhysicalIO", "true");
+    ret->autostart = atom_is(payload, "PowerOnWithHypervisor", "true");
+    ret->stuck = migration && strcmp(migration, "Migration_Failed") == 0;
+    bool idle = !migration || strcmp(migration, "Not_Migrating") == 0 ||
+                strncmp(migration, "Migration_Success", strlen("Migration_Success")) == 0;
+    ret->migrating = !idle || strncasecmp(ret->state, "migrating", strlen("migrating")) == 0;
+    ret->percent = total > 0 && left <= total ? (int)((total - left) * 100 / total) : 0;
+}
+
 static void read_partition(struct arena *arena, const xmlNode *payload, struct partition *ret)
 {
     const xmlNode *processors = atom_child(payload, "PartitionProcessorConfiguration");
@@ -32,7 +51,13 @@ static void read_partition(struct arena *arena, const xmlNode *payload, struct p
                            ATOM_MICRO),
         .memory_mb =
             (uint64_t)(atom_micro(payload, "PartitionMemoryConfiguration/DesiredMemory", 0) / ATOM_MICRO)};
-    ret->active = strcasecmp(ret->state, "not activated") != 0;
+    ret->active =
+        strcasecmp(ret->state, "not activated") != 0 && strcasecmp(ret->state, "migrating not active") != 0;
+    ret->units = atom_micro(processors,
+                            dedicated ? "DedicatedProcessorConfiguration/DesiredProcessors"
+                                      : "SharedProcessorConfiguration/DesiredProcessingUnits",
+                            0);
+    read_rest(arena, payload, ret);
     ret->stamp = stamp_of_partition(arena, ret->name);
 }
 
@@ -99,7 +124,19 @@ struct error *partition_get(struct driver_session *session, const struct driver_
     return checked(call->arena, root, ret_partition);
 }
 
-/* ERR_NOT_FOUND when no system has a partition of this name. */
+struct error *partition_is_here(struct driver_session *session, const struct driver_call *call,
+                                const struct partition *partition, bool *ret_here)
+{
+    struct systems systems;
+    *ret_here = session->options.managed_systems.count == 0;
+    if (*ret_here)
+        return NULL;
+    TRY(system_list(session, call, &systems));
+    *ret_here = system_find(&systems, partition->system) != NULL;
+    return NULL;
+}
+
+/* ERR_NOT_FOUND when no system of the options has a partition of this name. */
 static struct error *search(struct driver_session *session, const struct driver_call *call, const char *name,
                             struct partition *ret_partition)
 {
@@ -107,19 +144,36 @@ static struct error *search(struct driver_session *session, const struct driver_
     TRY(hmc_get(session->hmc, call,
                 arena_printf(call->arena, "LogicalPartition/search/(PartitionName==%s)?group=None", name),
                 &root));
-    xmlNode *entry = atom_first_entry(root);
-    if (!entry)
-        return error_new(ERR_NOT_FOUND, "no partition is named %s", name);
-    return checked(call->arena, entry, ret_partition);
+    for (xmlNode *entry = atom_first_entry(root); entry; entry = atom_next_entry(entry)) {
+        struct partition partition;
+        bool here = false;
+        TRY(checked(call->arena, entry, &partition));
+        TRY(partition_is_here(session, call, &partition, &here));
+        if (here) {
+            *ret_partition = partition;
+            return NULL;
+        }
+    }
+    return error_new(ERR_NOT_FOUND, "no partition is named %s", name);
 }
 
 struct error *partition_find(struct driver_session *session, const struct driver_call *call,
                              const struct driver_key *key, struct partition *ret_partition)
 {
     if (key->ref) {
-        struct error *error = partition_get(session, call, key->ref, ret_partition);
-        if (!error && (!key->id || (ret_partition->stamp && strcmp(ret_partition->stamp, key->id) == 0)))
-            return NULL;
+        struct partition hinted;
+        struct error *error = partition_get(session, call, key->ref, &hinted);
+        if (!error && (!key->id || (hinted.stamp && strcmp(hinted.stamp, key->id) == 0))) {
+            bool here = false;
+            TRY(partition_is_here(session, call, &hinted, &here));
+            if (here) {
+                *ret_partition = hinted;
+                return NULL;
+            }
+            if (!key->id)
+                return error_new(ERR_NOT_FOUND, "the partition %s is on a system that the options leave out",
+                                 hinted.name);
+        }
         if (error && (error_code(error) != ERR_NOT_FOUND || !key->id))
             return error;
         error_ignore(error); /* the hint does not hold: look for the stamp */
@@ -198,6 +252,34 @@ struct error *partition_connect(struct driver_session *session, const struct dri
     return error_wrap(
         hmc_put(session->hmc, call, path, "ClientNetworkAdapter", atom_writer_finish(writer, arena), &root),
         "could not connect the partition to the network %s", network->name);
+}
+
+struct words {
+    const char *description;
+    bool autostart;
+};
+
+static struct error *edit_words(void *context, struct arena *arena, xmlNode *payload, bool *ret_changed)
+{
+    const struct words *words = context;
+    const char *autostart = words->autostart ? "true" : "false";
+    *ret_changed = !atom_is(payload, "Description", words->description);
+    if (*ret_changed && !atom_set(payload, "Description", words->description))
+        return error_new(ERR_UNSUPPORTED, "the HMC keeps no description of partitions");
+    if (atom_at(payload, "PowerOnWithHypervisor") && !atom_is(payload, "PowerOnWithHypervisor", autostart)) {
+        *ret_changed = true;
+        (void)atom_set(payload, "PowerOnWithHypervisor", autostart); /* it is there: looked up just now */
+    }
+    return NULL;
+}
+
+struct error *partition_describe(struct driver_session *session, const struct driver_call *call,
+                                 const struct partition *partition, const char *description, bool autostart)
+{
+    struct words words = {.description = description, .autostart = autostart};
+    return hmc_update(session->hmc, call,
+                      arena_printf(call->arena, "LogicalPartition/%s?group=None", partition->id),
+                      "LogicalPartition", edit_words, &words);
 }
 
 struct size {

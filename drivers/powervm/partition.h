@@ -9,10 +9,19 @@ struct partition {
     const char *stamp; /* the broker's id; NULL: not the broker's */
     const char *system;
     const char *state, *address;
-    bool active; /* anything but "not activated" */
-    bool rmc;    /* dynamic changes are possible */
+    bool active;    /* anything but "not activated" */
+    bool rmc;       /* dynamic changes are possible */
+    bool autostart; /* with its system */
     unsigned vcpu;
     uint64_t memory_mb;
+    int64_t units; /* processing units, or processors of its own, in millionths */
+    const char *description;
+    const char *mode; /* processor compatibility mode in use; NULL: not told */
+    const char *os;   /* version that the guest told; NULL */
+    bool physical;    /* holds adapters of its system */
+    bool migrating;   /* on its way to another system, or stuck there */
+    bool stuck;       /* the migration failed and waits to be recovered */
+    int percent;      /* of the migration */
 };
 
 struct partitions {
@@ -22,11 +31,18 @@ struct partitions {
 
 struct error *partition_list(struct driver_session *session, const struct driver_call *call,
                              const struct system *system, struct partitions *ret_partitions) ERROR_MUST_USE;
-/* By the hint if it holds, else by the stamp's name on every system. ERR_NOT_FOUND. */
+/* By the hint if it holds, else by the stamp's name on the systems of the options. ERR_NOT_FOUND. */
 struct error *partition_find(struct driver_session *session, const struct driver_call *call,
                              const struct driver_key *key, struct partition *ret_partition) ERROR_MUST_USE;
 struct error *partition_get(struct driver_session *session, const struct driver_call *call, const char *id,
                             struct partition *ret_partition) ERROR_MUST_USE;
+/* Whether its system is one that the options name. */
+struct error *partition_is_here(struct driver_session *session, const struct driver_call *call,
+                                const struct partition *partition, bool *ret_here) ERROR_MUST_USE;
+/* Its own description and whether it starts with its system. */
+struct error *partition_describe(struct driver_session *session, const struct driver_call *call,
+                                 const struct partition *partition, const char *description,
+                                 bool autostart) ERROR_MUST_USE;
 /* Made, not activated. ERR_EXISTS when the name is taken on the system. */
 struct error *partition_create(struct driver_session *session, const struct driver_call *call,
                                const struct system *system, const struct driver_instance_spec *spec,

@@ -1,43 +1,17 @@
-/* See powervm.h. Sessions, and the table. */
+/* See powervm.h. The table, and what is about the endpoint as a whole. */
 #include "drivers/powervm/powervm.h"
 
-#include <stdlib.h>
-
 #include "drivers/powervm/atom.h"
+#include "drivers/powervm/detail.h"
+#include "drivers/powervm/fence.h"
 #include "drivers/powervm/instance.h"
 #include "drivers/powervm/inventory.h"
+#include "drivers/powervm/move.h"
+#include "drivers/powervm/session.h"
 #include "drivers/powervm/volume.h"
 #include "drivers/powervm/watch.h"
 
 #define MAX_SESSIONS 4 /* of one endpoint: sessions are an HMC's scarce resource */
-
-static void close_session(struct driver_session *session)
-{
-    if (!session)
-        return;
-    hmc_close(session->hmc);
-    json_decref(session->seen);
-    arena_free(session->arena);
-    free(session);
-}
-
-static struct error *open_session(const struct driver_endpoint *endpoint, const struct driver_call *call,
-                                  struct driver_session **ret_session)
-{
-    struct driver_session *session = xcalloc(1, sizeof *session);
-    session->arena = arena_new();
-    session->seen = json_object();
-    struct error *error = session->seen ? session_options(session, endpoint->options)
-                                        : error_new(ERR_INTERNAL, "no memory for a session");
-    if (!error)
-        error = hmc_open(endpoint, call, &session->hmc);
-    if (error) {
-        close_session(session);
-        return error;
-    }
-    *ret_session = session;
-    return NULL;
-}
 
 static struct error *ping(struct driver_session *session, const struct driver_call *call)
 {
@@ -69,10 +43,11 @@ const struct driver powervm_driver = {
     .name = "powervm",
     .summary = "IBM Power servers through the REST interface of their HMC",
     .capabilities = DRIVER_CAN_VOLUMES | DRIVER_CAN_WATCH | DRIVER_CAN_RESIZE_RUNNING |
-                    DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED,
+                    DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED | DRIVER_CAN_DETAIL |
+                    DRIVER_CAN_FENCE | DRIVER_CAN_MOVE,
     .max_sessions = MAX_SESSIONS,
-    .open = open_session,
-    .close = close_session,
+    .open = session_open,
+    .close = session_close,
     .ping = ping,
     .about = about,
     .inventory = inventory_read,
@@ -91,4 +66,10 @@ const struct driver powervm_driver = {
     .volume_resize = volume_resize,
     .volume_delete = volume_delete,
     .watch = watch_changes,
+    .instance_detail = detail_read,
+    .instance_fence = instance_fence,
+    .instance_release = instance_release,
+    .move_validate = move_validate,
+    .move_run = move_run,
+    .move_settle = move_settle,
 };

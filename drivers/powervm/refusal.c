@@ -20,6 +20,8 @@ static const struct {
     {"HSCL0DB4", ERR_CONFLICT},             /* no RMC connection: the guest cannot be asked */
     {"HSCL3681", ERR_CONFLICT},             /* already on */
     {"HSCL1558", ERR_CONFLICT},             /* already off */
+    {"HSCLA246", ERR_CONFLICT},             /* no RMC connection: no migration */
+    {"HSCLA24E", ERR_UNSUPPORTED},          /* no server of the target reaches the disk */
     {"HSCL3205", ERR_BUSY},                 /* the managed system is busy */
     {"VIOS0014", ERR_BUSY},                 /* the Virtual I/O Server is busy */
     {"REST0264", ERR_CONFLICT},             /* refused while active */

@@ -1,6 +1,8 @@
 /* See session.h. */
 #include "drivers/powervm/session.h"
 
+#include <stdlib.h>
+
 #include "drivers/powervm/atom.h"
 
 static const struct json_member pool_members[] = {
@@ -22,7 +24,7 @@ static const struct json_member members[] = {
 };
 static const struct json_spec spec = JSON_SPEC(struct powervm_options, members);
 
-struct error *session_options(struct driver_session *session, const json_t *options)
+static struct error *read_options(struct driver_session *session, const json_t *options)
 {
     session->options = (struct powervm_options){.pools = {.standard = "standard", .high = "high"},
                                                 .units_per_vcpu = ATOM_MICRO / 4,
@@ -35,5 +37,33 @@ struct error *session_options(struct driver_session *session, const json_t *opti
     TRY_DOING(json_read(session->arena, kept, &spec, &session->options), "options of a powervm endpoint");
     if (session->options.units_per_vcpu % 10000)
         return error_member("/units_per_vcpu", "processing units have at most two decimals");
+    return NULL;
+}
+
+void session_close(struct driver_session *session)
+{
+    if (!session)
+        return;
+    hmc_close(session->hmc);
+    json_decref(session->seen);
+    arena_free(session->arena);
+    free(session);
+}
+
+struct error *session_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
+                           struct driver_session **ret_session)
+{
+    struct driver_session *session = xcalloc(1, sizeof *session);
+    session->arena = arena_new();
+    session->seen = json_object();
+    struct error *error = session->seen ? read_options(session, endpoint->options)
+                                        : error_new(ERR_INTERNAL, "no memory for a session");
+    if (!error)
+        error = hmc_open(endpoint, call, &session->hmc);
+    if (error) {
+        session_close(session);
+        return error;
+    }
+    *ret_session = session;
     return NULL;
 }

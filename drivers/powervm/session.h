@@ -34,7 +34,10 @@ struct driver_session {
     bool listed;  /* watch has told of everything once and missed nothing since */
 };
 
-/* Reads and checks the options into the session; unknown members and bad values are ERR_INVALID. */
-struct error *session_options(struct driver_session *session, const json_t *options) ERROR_MUST_USE;
+/* Reads and checks the options (unknown members and bad values are ERR_INVALID) and logs on. */
+struct error *session_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
+                           struct driver_session **ret_session) ERROR_MUST_USE;
+/* Logs off and frees; accepts NULL. */
+void session_close(struct driver_session *session);
 
 #endif

@@ -29,6 +29,7 @@ static void read_units(struct arena *arena, const xmlNode *payload, struct stora
                                     .size_gb = gb_up(atom_micro(node, "UnitCapacity", 0)),
                                     .image = atom_is(node, "LogicalUnitType", "VirtualIO_Image"),
                                     .disk = atom_is(node, "LogicalUnitType", "VirtualIO_Disk"),
+                                    .in_use = atom_is(node, "InUse", "true"),
                                     .pool = pool};
         if (unit.udid && unit.name)
             pool->units[pool->unit_count++] = unit;

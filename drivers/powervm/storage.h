@@ -11,6 +11,7 @@ struct storage_unit {
     unsigned size_gb; /* rounded up */
     bool image;       /* VirtualIO_Image: others are cloned from it */
     bool disk;        /* VirtualIO_Disk */
+    bool in_use;      /* mapped somewhere, perhaps by a system that this HMC does not manage */
     const struct storage_pool *pool;
 };
 

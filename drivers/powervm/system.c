@@ -9,6 +9,8 @@
 
 #define MEMORY "AssociatedSystemMemoryConfiguration/"
 #define PROCESSORS "AssociatedSystemProcessorConfiguration/"
+#define MIGRATIONS "SystemMigrationInformation/"
+#define MODE "SupportedPartitionProcessorCompatibilityModes"
 
 static bool wanted(const struct powervm_options *options, const char *name)
 {
@@ -69,6 +71,7 @@ static struct error *measure_servers(struct driver_session *session, const struc
     for (xmlNode *entry = atom_first_entry(root); entry; entry = atom_next_entry(entry)) {
         const xmlNode *server = atom_payload(entry);
         const xmlNode *processors = atom_child(server, "PartitionProcessorConfiguration");
+        system->mover = system->mover || atom_is(server, "MoverServicePartition", "true");
         system->memory_mb -= atom_micro(server, "PartitionMemoryConfiguration/CurrentMemory", 0) / ATOM_MICRO;
         system->units -=
             atom_is(processors, "CurrentHasDedicatedProcessors", "true")
@@ -76,6 +79,27 @@ static struct error *measure_servers(struct driver_session *session, const struc
                 : atom_micro(processors, "CurrentSharedProcessorConfiguration/CurrentProcessingUnits", 0);
     }
     return NULL;
+}
+
+static void read_mobility(struct arena *arena, const xmlNode *payload, struct system *system)
+{
+    const xmlNode *first = atom_at(payload, PROCESSORS MODE);
+    size_t count = 0;
+    for (const xmlNode *mode = first; mode; mode = atom_next(mode))
+        count++;
+    system->modes = arena_array(arena, count + 1, sizeof *system->modes);
+    system->mode_count = 0;
+    for (const xmlNode *mode = first; mode; mode = atom_next(mode)) {
+        const char *text = atom_text(arena, mode, "");
+        if (text)
+            system->modes[system->mode_count++] = text;
+    }
+    system->mover = false;
+    system->active_max = atom_micro(payload, MIGRATIONS "MaximumActiveMigrations", 0) / ATOM_MICRO;
+    system->active_now = atom_micro(payload, MIGRATIONS "NumberOfActiveMigrationsInProgress", 0) / ATOM_MICRO;
+    system->inactive_max = atom_micro(payload, MIGRATIONS "MaximumInactiveMigrations", 0) / ATOM_MICRO;
+    system->inactive_now =
+        atom_micro(payload, MIGRATIONS "NumberOfInactiveMigrationsInProgress", 0) / ATOM_MICRO;
 }
 
 struct error *system_measure(struct driver_session *session, const struct driver_call *call,
@@ -96,6 +120,7 @@ struct error *system_measure(struct driver_session *session, const struct driver
     system->units = units;
     system->units_free = atom_micro(payload, PROCESSORS "CurrentAvailableSystemProcessorUnits", 0);
     system->region_mb = atom_micro(payload, MEMORY "MemoryRegionSize", 0) / ATOM_MICRO;
+    read_mobility(call->arena, payload, system);
     TRY(measure_servers(session, call, system));
     if (system->memory_mb < 0)
         system->memory_mb = 0;

@@ -13,7 +13,12 @@ struct system {
     int64_t memory_free_mb; /* available at present */
     int64_t units;          /* same for processors, in millionths */
     int64_t units_free;
-    int64_t region_mb; /* memory comes in multiples of it */
+    int64_t region_mb;  /* memory comes in multiples of it */
+    const char **modes; /* processor compatibility modes */
+    size_t mode_count;
+    bool mover; /* a Virtual I/O Server of it can move running partitions */
+    /* migrations that it supports at once and those under way, of running and of inactive partitions */
+    int64_t active_max, active_now, inactive_max, inactive_now;
 };
 
 struct systems {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "drivers/powervm/fence.h"
 #include "drivers/powervm/partition.h"
 #include "drivers/powervm/stamp.h"
 
@@ -36,14 +37,33 @@ static const struct storage_unit *pick(struct arena *arena, const struct storage
     return by_name;
 }
 
+/* Whether the volume went to another endpoint with the instance that it is attached to. */
+static struct error *is_elsewhere(struct driver_session *session, const struct driver_call *call,
+                                  const struct storage *storage, const struct storage_unit *unit,
+                                  bool *ret_elsewhere)
+{
+    struct mappings mappings;
+    struct systems systems;
+    *ret_elsewhere = false;
+    if (!unit->in_use)
+        return NULL;
+    TRY(mapping_list(session, call, storage, &mappings));
+    TRY(system_list(session, call, &systems));
+    *ret_elsewhere = mapping_elsewhere(&mappings, &systems, unit);
+    return NULL;
+}
+
 static struct error *look_up(struct driver_session *session, const struct driver_call *call,
                              const struct driver_key *key, struct storage *ret_storage,
                              struct storage_unit *ret_unit)
 {
     struct storage storage;
+    bool elsewhere = false;
     TRY(storage_load(session, call, &storage));
     const struct storage_unit *unit = pick(call->arena, &storage, key);
-    if (!unit)
+    if (unit)
+        TRY(is_elsewhere(session, call, &storage, unit, &elsewhere));
+    if (!unit || elsewhere)
         return error_new(ERR_NOT_FOUND, "there is no volume %s",
                          key->id    ? key->id
                          : key->ref ? key->ref
@@ -105,6 +125,7 @@ struct error *volume_attach(struct driver_session *session, const struct driver_
     struct storage_unit unit = {0};
     TRY(look_up(session, call, volume, &storage, &unit));
     TRY(partition_find(session, call, instance, &partition));
+    TRY(fence_refuses(&partition));
     TRY(mapping_list(session, call, &storage, &mappings));
     const char *user = mapping_user(&mappings, unit.udid);
     if (user && strcasecmp(user, partition.id) != 0)
@@ -134,6 +155,7 @@ struct error *volume_detach(struct driver_session *session, const struct driver_
     }
     if (error)
         return error;
+    TRY(fence_refuses(&partition));
     TRY(hmc_progress(session->hmc, call, 40, "detaching"));
     return mind_rmc(mapping_detach(session, call, &storage, partition.system, partition.id, unit.udid),
                     &partition);
@@ -160,7 +182,10 @@ struct error *volume_delete(struct driver_session *session, const struct driver_
     struct mappings mappings;
     TRY(storage_load(session, call, &storage));
     const struct storage_unit *unit = pick(call->arena, &storage, volume);
-    if (!unit)
+    bool elsewhere = false;
+    if (unit)
+        TRY(is_elsewhere(session, call, &storage, unit, &elsewhere));
+    if (!unit || elsewhere)
         return NULL;
     TRY(mapping_list(session, call, &storage, &mappings));
     const char *name = unit->name;

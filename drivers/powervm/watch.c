@@ -95,7 +95,15 @@ static struct error *follow(struct driver_session *session, const struct driver_
     if (!type || !ref || told(changes, ref))
         return NULL;
     struct partition partition;
+    bool here = true;
     struct error *error = partition_get(session, call, ref, &partition);
+    if (!error)
+        error = partition_is_here(session, call, &partition, &here);
+    if (!error && !here) { /* moved to a system that is another endpoint's, or never was here */
+        if (json_object_get(session->seen, ref))
+            tell_gone(session, call->arena, changes, ref);
+        return NULL;
+    }
     if (error && error_code(error) == ERR_NOT_FOUND) {
         error_ignore(error); /* that it is gone is the news */
         tell_gone(session, call->arena, changes, ref);

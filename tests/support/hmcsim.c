@@ -18,12 +18,21 @@ struct hmcsim {
     struct https *https;
     char *url, *fingerprint;
     json_t *state;
+    json_t *consoles; /* URLs; NULL: one console */
 };
 
 static void stop_test(const char *what, const char *detail)
 {
     fprintf(stderr, "hmcsim: %s: %s\n", what, detail);
     abort();
+}
+
+static void connect_to(struct hmcsim *sim)
+{
+    struct https_options options = {.fingerprint = sim->fingerprint, .timeout_us = 20 * MOMENT_SECOND};
+    struct error *error = https_open(&options, &sim->https);
+    if (error)
+        stop_test("https_open", error_message(error));
 }
 
 struct hmcsim *hmcsim_start(const char *const *arguments)
@@ -51,12 +60,22 @@ struct hmcsim *hmcsim_start(const char *const *arguments)
         stop_test("no ready line", line ? line : "(nothing)");
     sim->url = xstrdup(url);
     sim->fingerprint = xstrdup(fingerprint);
+    sim->consoles = json_incref(json_object_get(ready, "consoles"));
     json_decref(ready);
-    struct https_options options = {.fingerprint = sim->fingerprint, .timeout_us = 20 * MOMENT_SECOND};
-    struct error *error = https_open(&options, &sim->https);
-    if (error)
-        stop_test("https_open", error_message(error));
+    connect_to(sim);
     return sim;
+}
+
+struct hmcsim *hmcsim_console(const struct hmcsim *sim, size_t number)
+{
+    struct hmcsim *other = xcalloc(1, sizeof *other);
+    const char *url = sim->consoles ? json_string_value(json_array_get(sim->consoles, number)) : sim->url;
+    if (!url)
+        stop_test("no such console", sim->url);
+    other->url = xstrdup(url);
+    other->fingerprint = xstrdup(sim->fingerprint);
+    connect_to(other);
+    return other;
 }
 
 void hmcsim_stop(struct hmcsim *sim)
@@ -64,9 +83,10 @@ void hmcsim_stop(struct hmcsim *sim)
     if (!sim)
         return;
     https_close(sim->https);
-    if (process_stop(sim->process) != 0)
+    if (sim->process && process_stop(sim->process) != 0)
         stop_test("ended badly", sim->url);
     json_decref(sim->state);
+    json_decref(sim->consoles);
     free(sim->url);
     free(sim->fingerprint);
     free(sim);

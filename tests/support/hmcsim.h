@@ -15,6 +15,9 @@ struct hmcsim;
  * when it does not come up. */
 struct hmcsim *hmcsim_start(const char *const *arguments);
 void hmcsim_stop(struct hmcsim *sim);
+/* Another handle on console `number` (from 0) of a simulator started with --consoles; its own connection, so
+ * another thread may have it. Stopped before the simulator is, which it does not end. */
+struct hmcsim *hmcsim_console(const struct hmcsim *sim, size_t number);
 
 const char *hmcsim_fingerprint(const struct hmcsim *sim);
 /* Pinned by its fingerprint, 10 seconds for a round trip. Borrowed. */
