@@ -116,15 +116,15 @@ struct error *bill_usage_billed(struct db *db, const struct bill_line *line, wid
 /* A rated line as a bill's line; text is borrowed. */
 struct bill_line bill_line_of(const struct rate_line *rated, struct month charge_month, bool adjustment);
 
-/* What was billed of a unit for the months from `from` on, with the number and line of each; for
- * bill_close.c. */
+/* What was billed of units for the months from `from` on, with the number and line of each, by unit (its
+ * bytes) and the oldest first; for bill_make.c. */
 struct bill_entry {
     struct bill_line line;
     const char *number;
     int64_t line_no;
 };
-struct error *bill_entries(struct db *db, struct arena *arena, const char *unit, struct month from,
-                           struct bill_entry **ret_list, size_t *ret_count) ERROR_MUST_USE;
+struct error *bill_entries(struct db *db, struct arena *arena, const char *const *units, size_t unit_count,
+                           struct month from, struct bill_entry **ret_list, size_t *ret_count) ERROR_MUST_USE;
 struct bill_made;
 /* Writes bills with all their lines; few statements, however many. */
 struct error *bill_add_all(struct db *db, const struct bill_made *made, size_t count) ERROR_MUST_USE;

@@ -48,21 +48,27 @@ static const struct db_statement last_closed = {
     "billing_last", "SELECT max(month COLLATE \"C\") FROM billing_month WHERE state = 'closed'"};
 static const struct db_statement first_usage = {"billing_first_usage",
                                                 "SELECT min(start_at) FROM usage_interval"};
-/* Units with usage in the month, and those with changes, each with its earliest. What changed is taken away
- * by a closing and read before usage is: what comes in between is kept for the next closing, and rated by
- * both. */
+/* The units with usage in the month: from one to the next by the index, however many intervals each has. */
+#define UNITS_USED                                                                                        \
+    " step (unit_id) AS ((SELECT unit_id FROM usage_interval WHERE end_at > $1 ORDER BY unit_id LIMIT 1)" \
+    " UNION ALL SELECT (SELECT i.unit_id FROM usage_interval i WHERE i.unit_id > s.unit_id"               \
+    " AND i.end_at > $1 ORDER BY i.unit_id LIMIT 1) FROM step s WHERE s.unit_id IS NOT NULL), used AS"    \
+    " (SELECT unit_id FROM step s WHERE (SELECT true FROM usage_interval i WHERE i.unit_id = s.unit_id"   \
+    " AND i.end_at > $1 AND i.start_at < $2 LIMIT 1))"
+/* They, and those with changes, each with its earliest. What changed is taken away by a closing and read
+ * before usage is: what comes in between is kept for the next closing, and rated by both. */
 static const struct db_statement units_of_closing = {
-    "billing_units_take", "WITH gone AS (DELETE FROM usage_change RETURNING unit_id, from_at), changed AS"
-                          " (SELECT unit_id, min(from_at) AS from_at FROM gone GROUP BY unit_id)"
-                          " SELECT u.unit_id, c.from_at FROM (SELECT unit_id FROM usage_interval WHERE "
-                          "start_at < $2 AND end_at > $1"
-                          " UNION SELECT unit_id FROM changed) u LEFT JOIN changed c USING (unit_id)"
-                          " ORDER BY least(c.from_at, $1), u.unit_id"};
+    "billing_units_take",
+    "WITH RECURSIVE gone AS (DELETE FROM usage_change RETURNING unit_id, from_at),"
+    " changed AS (SELECT unit_id, min(from_at) AS from_at FROM gone GROUP BY unit_id)," UNITS_USED
+    " SELECT u.unit_id, c.from_at FROM (SELECT unit_id FROM used"
+    " UNION SELECT unit_id FROM changed) u LEFT JOIN changed c USING (unit_id)"
+    " ORDER BY least(c.from_at, $1), u.unit_id"};
 static const struct db_statement units_of_rating = {
     "billing_units_look",
-    "WITH changed AS (SELECT unit_id, min(from_at) AS from_at FROM usage_change GROUP BY unit_id)"
-    " SELECT u.unit_id, c.from_at FROM (SELECT unit_id FROM usage_interval WHERE start_at < $2 AND end_at > "
-    "$1"
+    "WITH RECURSIVE"
+    " changed AS (SELECT unit_id, min(from_at) AS from_at FROM usage_change GROUP BY unit_id)," UNITS_USED
+    " SELECT u.unit_id, c.from_at FROM (SELECT unit_id FROM used"
     " UNION SELECT unit_id FROM changed) u LEFT JOIN changed c USING (unit_id)"
     " ORDER BY least(c.from_at, $1), u.unit_id"};
 static const struct db_statement seal_month = {

@@ -32,6 +32,8 @@ struct making {
     struct arena *work;  /* of the group */
     struct rated_month *months;
     size_t month_count;
+    struct bill_entry *entries; /* what was billed of the group */
+    size_t entry_count, next_entry;
     const char *unit; /* the one that is made now */
     struct posting *postings;
     size_t count, capacity;
@@ -85,23 +87,21 @@ static int compare_posting(const void *left, const void *right)
     return order ? order : (a->order > b->order) - (a->order < b->order);
 }
 
-/* What was billed of the months from `first` on. */
-static struct error *add_billed(struct making *making, struct month first)
+/* What was billed of the unit from the group's first month on; that of the group is by unit, too. */
+static void add_billed(struct making *making)
 {
-    struct bill_entry *list;
-    size_t count;
-    TRY(bill_entries(making->db, making->work, making->unit, first, &list, &count));
-    for (size_t i = 0; i < count; i++) {
+    const struct bill_entry *entry = making->entries + making->next_entry;
+    for (; making->next_entry < making->entry_count && !strcmp(entry->line.unit, making->unit);
+         making->next_entry++, entry++) {
         struct posting *posting = add_posting(making);
-        posting->line = list[i].line;
+        posting->line = entry->line;
         posting->line.adjustment = true;
         posting->line.usage = -posting->line.usage;
         posting->line.amount_fen = -posting->line.amount_fen;
         posting->line.list_fen = -posting->line.list_fen;
-        posting->number = list[i].number;
-        posting->line_no = list[i].line_no;
+        posting->number = entry->number;
+        posting->line_no = entry->line_no;
     }
-    return NULL;
 }
 
 /* The unit's lines of one month; those of the group are by unit, and units are made in that order. */
@@ -213,7 +213,7 @@ static struct error *make_unit(struct making *making, const struct bill_unit *un
     size_t count;
     making->unit = arena_strdup(making->arena, unit->unit);
     making->count = 0;
-    TRY(add_billed(making, unit->first));
+    add_billed(making);
     for (size_t m = 0; m < making->month_count; m++)
         TRY(add_rated(making, &making->months[m]));
     TRY(fold(making, &lines, &count));
@@ -258,6 +258,8 @@ static struct error *rate_group(struct making *making, const struct bill_unit *u
         names[i] = units[i].unit;
     TRY(usage_of_units(making->db, making->work, names, count, month_start(units[0].first),
                        month_end(plan->month), &intervals, &interval_count));
+    TRY(bill_entries(making->db, making->work, names, count, units[0].first, &making->entries,
+                     &making->entry_count));
     TRY(count_inputs(plan, intervals, interval_count, inputs));
     for (struct month m = units[0].first; month_compare(m, plan->month) <= 0; m = month_next(m))
         months++;

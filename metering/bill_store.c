@@ -45,9 +45,10 @@ static const struct db_statement get_lines = {
 static const struct db_statement get_month_lines = {
     "bill_month_lines", "SELECT " LINE_COLUMNS " FROM bill_line l WHERE l.month = $1"};
 static const struct db_statement get_entries = {
-    "bill_entries", "SELECT " LINE_COLUMNS ", b.number FROM bill_line l JOIN bill b ON b.unit_id = l.unit_id"
-                    " AND b.month = l.month AND b.id = l.bill_id WHERE l.unit_id = $1 AND l.month >= $2"
-                    " AND l.charge_month >= $2 ORDER BY b.month, b.number, l.line_no"};
+    "bill_entries",
+    "SELECT " LINE_COLUMNS ", b.number FROM bill_line l JOIN bill b ON b.unit_id = l.unit_id"
+    " AND b.month = l.month AND b.id = l.bill_id WHERE l.unit_id = ANY ($1) AND l.month >= $2"
+    " AND l.charge_month >= $2 ORDER BY l.unit_id COLLATE \"C\", b.month, b.number, l.line_no"};
 
 static const struct db_statement find_lines = {
     "bill_find_lines",
@@ -215,13 +216,13 @@ struct error *bill_lines_of_month(struct db *db, struct arena *arena, struct mon
     return NULL;
 }
 
-struct error *bill_entries(struct db *db, struct arena *arena, const char *unit, struct month from,
-                           struct bill_entry **ret_list, size_t *ret_count)
+struct error *bill_entries(struct db *db, struct arena *arena, const char *const *units, size_t unit_count,
+                           struct month from, struct bill_entry **ret_list, size_t *ret_count)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
     char text[8];
     month_format(from, text);
-    TRY(db_query(db, &get_entries, DB_VALUES(db_text(unit), db_text(text)), &rows));
+    TRY(db_query(db, &get_entries, DB_VALUES(db_texts(units, unit_count), db_text(text)), &rows));
     size_t count = db_count(rows);
     struct bill_entry *list = arena_array(arena, count, sizeof *list);
     for (size_t i = 0; i < count; i++)
