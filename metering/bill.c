@@ -39,22 +39,57 @@ const char *bill_signed_text(struct arena *arena, const char *what, const char *
     return arena_printf(arena, "yunqiao %s|%s|%s", what, name, digest);
 }
 
+/* A text and the bar behind it. */
+static void put(struct buf *buf, const char *text)
+{
+    buf_puts(buf, text);
+    buf_putc(buf, '|');
+}
+
+static void put_number(struct buf *buf, wide number)
+{
+    char text[WIDE_TEXT];
+    put(buf, wide_format(number, text));
+}
+
+static void put_fen(struct buf *buf, int64_t fen)
+{
+    char text[MONEY_TEXT];
+    put(buf, money_format(fen, text));
+}
+
+static void put_moment(struct buf *buf, moment at)
+{
+    char text[MOMENT_TEXT];
+    moment_format(at, text);
+    put(buf, text);
+}
+
+/* Written without formats: a month has hundreds of thousands of lines. */
 static void put_line(struct buf *buf, int version, int64_t number, const struct bill_line *line)
 {
-    char from[MOMENT_TEXT], to[MOMENT_TEXT], price[MONEY_TEXT], amount[MONEY_TEXT], usage[WIDE_TEXT];
-    moment_format(line->price_from, from);
-    moment_format(line->price_to, to);
-    buf_printf(buf, "%lld|%s|%s|%s|%s|%s|", (long long)number, line->adjustment ? "adjustment" : "charge",
-               line->charge_month, line->cloud, line->system, line->item);
-    if (version > 1)
-        buf_printf(buf, "%s|%s|%s|%s|%s|", tariff_name(line->tariff), line->industry, line->zone,
-                   line->architecture, money_format(line->list_fen, amount));
-    buf_printf(buf, "%s|%s|%s|%s|%s|", money_format(line->price_fen, price), from, to,
-               wide_format(line->usage, usage), money_format(line->amount_fen, amount));
+    char last[WIDE_TEXT];
+    put_number(buf, number);
+    put(buf, line->adjustment ? "adjustment" : "charge");
+    put(buf, line->charge_month);
+    put(buf, line->cloud);
+    put(buf, line->system);
+    put(buf, line->item);
+    if (version > 1) {
+        put(buf, tariff_name(line->tariff));
+        put(buf, line->industry);
+        put(buf, line->zone);
+        put(buf, line->architecture);
+        put_fen(buf, line->list_fen);
+    }
+    put_fen(buf, line->price_fen);
+    put_moment(buf, line->price_from);
+    put_moment(buf, line->price_to);
+    put_number(buf, line->usage);
+    put_fen(buf, line->amount_fen);
+    put(buf, line->corrects_number ? line->corrects_number : "");
     if (line->corrects_number)
-        buf_printf(buf, "%s|%lld", line->corrects_number, (long long)line->corrects_line);
-    else
-        buf_putc(buf, '|');
+        buf_puts(buf, wide_format(line->corrects_line, last));
     buf_putc(buf, '\n');
 }
 

@@ -124,6 +124,7 @@ static struct error *load_rates(struct closing *closing)
 /* What one worker made in one go, handed to the caller's thread, which writes it while others are made. */
 struct batch {
     struct batch *next;
+    struct arena *arena; /* of all this */
     struct bill_made *made;
     size_t count;
     struct bill_inputs inputs;
@@ -137,16 +138,17 @@ struct crew {
     bool write;
     atomic_size_t next; /* unit */
     atomic_bool failed;
-    pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t changed;
-    struct batch *done;
-    size_t at_work; /* workers */
+    pthread_mutex_t lock;   /* of what follows */
+    pthread_cond_t changed; /* something was handed over, or a worker ended */
+    pthread_cond_t room;    /* something was taken */
+    struct batch *first, **last;
+    size_t waiting, most; /* batches */
+    size_t at_work;       /* workers */
 };
 
 struct worker {
     struct crew *crew;
     struct db *db;
-    struct arena *arena; /* of what it makes */
     struct error *error;
     pthread_t thread;
 };
@@ -167,13 +169,69 @@ static size_t next_group(struct crew *crew, const struct bill_unit **ret_units)
 
 static struct error *take_batch(struct closing *closing, const struct batch *batch, bool write);
 
-static void hand_over(struct crew *crew, struct batch *batch)
+/* Waits for a condition of the crew's; the caller holds the lock. Whether nothing came for long. */
+static bool await(struct crew *crew, pthread_cond_t *condition)
 {
-    (void)pthread_mutex_lock(&crew->lock);
-    batch->next = crew->done;
-    crew->done = batch;
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until); /* cannot fail with this clock, which is the condition's */
+    until.tv_sec += KEEP_ALIVE_S;
+    return pthread_cond_timedwait(condition, &crew->lock, &until) == ETIMEDOUT;
+}
+
+/* The server ends a transaction that stands idle (idle_in_transaction_session_timeout, 60 s): who waits for
+ * the others tells it that somebody is there. */
+static struct error *keep_alive(struct db *db)
+{
+    static const struct db_statement ask = {"billing_keep_alive", "SELECT 1"};
+    return db_run(db, &ask, DB_NO_VALUES, NULL);
+}
+
+/* Puts a batch into the queue if there is room; the caller holds the lock. */
+static bool put_batch(struct crew *crew, struct batch *batch)
+{
+    if (crew->waiting >= crew->most)
+        return false;
+    *crew->last = batch;
+    crew->last = &batch->next;
+    crew->waiting++;
     (void)pthread_cond_signal(&crew->changed);
-    (void)pthread_mutex_unlock(&crew->lock);
+    return true;
+}
+
+/* Waits for its turn: who writes sets the pace, so that what waits to be written stays little. take_all
+ * empties the queue, come what may. Takes the batch over. */
+static struct error *hand_over(struct crew *crew, struct db *db, struct batch *batch)
+{
+    struct error *error = NULL;
+    bool put = false, quiet = false;
+    while (!put && !error) {
+        (void)pthread_mutex_lock(&crew->lock);
+        while (!(put = put_batch(crew, batch)) && !quiet)
+            quiet = await(crew, &crew->room);
+        (void)pthread_mutex_unlock(&crew->lock);
+        if (!put)
+            error = keep_alive(db);
+        quiet = false;
+    }
+    if (error)
+        arena_free(batch->arena);
+    return error;
+}
+
+static struct error *make_batch(struct crew *crew, struct db *db, const struct bill_unit *units, size_t count,
+                                struct batch **ret_batch)
+{
+    struct arena *arena = arena_new();
+    struct batch *batch = arena_alloc(arena, sizeof *batch);
+    struct error *error =
+        bill_make(db, &crew->closing->plan, units, count, arena, &batch->made, &batch->count, &batch->inputs);
+    if (error) {
+        arena_free(arena);
+        return error;
+    }
+    batch->arena = arena;
+    *ret_batch = batch;
+    return NULL;
 }
 
 static struct error *work_body(struct db *db, void *context)
@@ -182,13 +240,15 @@ static struct error *work_body(struct db *db, void *context)
     struct crew *crew = worker->crew;
     const struct bill_unit *units;
     for (size_t count; !atomic_load(&crew->failed) && (count = next_group(crew, &units));) {
-        struct batch *batch = arena_alloc(worker->arena, sizeof *batch);
-        TRY(bill_make(db, &crew->closing->plan, units, count, worker->arena, &batch->made, &batch->count,
-                      &batch->inputs));
-        if (db == crew->closing->db)
-            TRY(take_batch(crew->closing, batch, crew->write)); /* there is one thread alone */
-        else
-            hand_over(crew, batch);
+        struct batch *batch;
+        TRY(make_batch(crew, db, units, count, &batch));
+        if (db != crew->closing->db) {
+            TRY(hand_over(crew, db, batch));
+            continue;
+        }
+        struct error *error = take_batch(crew->closing, batch, crew->write); /* there is one thread alone */
+        arena_free(batch->arena);
+        TRY(error);
     }
     return NULL;
 }
@@ -211,47 +271,41 @@ static void *worker_main(void *context)
     return NULL;
 }
 
-/* Waits until the workers change something; the caller holds the lock. *ret_quiet: for long nothing came. */
-static void await_change(struct crew *crew, bool *ret_quiet)
+/* The next batch; NULL: nothing came for long, or nothing will come. */
+static struct batch *await_batch(struct crew *crew, bool *ret_over)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until); /* cannot fail with this clock, which is the condition's */
-    until.tv_sec += KEEP_ALIVE_S;
-    *ret_quiet = pthread_cond_timedwait(&crew->changed, &crew->lock, &until) == ETIMEDOUT;
-}
-
-/* The server ends a transaction that stands idle (idle_in_transaction_session_timeout, 60 s): while workers
- * rate, it is told that somebody is there. */
-static struct error *keep_alive(struct closing *closing)
-{
-    static const struct db_statement ask = {"billing_keep_alive", "SELECT 1"};
-    return db_run(closing->db, &ask, DB_NO_VALUES, NULL);
+    bool quiet = false;
+    (void)pthread_mutex_lock(&crew->lock);
+    while (!crew->first && crew->at_work && !quiet)
+        quiet = await(crew, &crew->changed);
+    struct batch *batch = crew->first;
+    *ret_over = !batch && !crew->at_work;
+    if (batch) {
+        crew->first = batch->next;
+        if (!crew->first)
+            crew->last = &crew->first;
+        crew->waiting--;
+        (void)pthread_cond_signal(&crew->room);
+    }
+    (void)pthread_mutex_unlock(&crew->lock);
+    return batch;
 }
 
 /* Takes what the workers hand over until all have ended. */
 static struct error *take_all(struct crew *crew)
 {
     struct error *error = NULL;
-    bool quiet = false;
-    (void)pthread_mutex_lock(&crew->lock);
-    while (crew->at_work || crew->done) {
-        struct batch *batches = crew->done;
-        crew->done = NULL;
-        if (!batches && !quiet) {
-            await_change(crew, &quiet);
-            continue;
-        }
-        (void)pthread_mutex_unlock(&crew->lock);
-        if (!batches && !error)
-            error = keep_alive(crew->closing);
-        quiet = false;
-        for (; batches && !error && !atomic_load(&crew->failed); batches = batches->next)
-            error = take_batch(crew->closing, batches, crew->write);
+    for (bool over = false; !over;) {
+        struct batch *batch = await_batch(crew, &over);
+        if (!batch && !over && !error)
+            error = keep_alive(crew->closing->db);
+        if (batch && !error && !atomic_load(&crew->failed))
+            error = take_batch(crew->closing, batch, crew->write);
         if (error)
             atomic_store(&crew->failed, true);
-        (void)pthread_mutex_lock(&crew->lock);
+        if (batch)
+            arena_free(batch->arena);
     }
-    (void)pthread_mutex_unlock(&crew->lock);
     return error;
 }
 
@@ -381,19 +435,19 @@ static struct error *make_all(struct closing *closing, bool close)
                         .conninfo = db_conninfo(closing->db),
                         .write = close,
                         .lock = PTHREAD_MUTEX_INITIALIZER,
-                        .changed = PTHREAD_COND_INITIALIZER};
+                        .changed = PTHREAD_COND_INITIALIZER,
+                        .room = PTHREAD_COND_INITIALIZER};
     if (count > closing->unit_count / GROUP_LEAST)
         count = closing->unit_count / GROUP_LEAST;
     count = count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : count;
     crew.group = closing->unit_count / (4 * count); /* so that nobody waits long for the last one */
     crew.group = crew.group < GROUP_LEAST ? GROUP_LEAST : crew.group > GROUP_MOST ? GROUP_MOST : crew.group;
+    crew.last = &crew.first;
+    crew.most = count;
     struct worker *workers = arena_array(closing->arena, count, sizeof *workers);
     for (size_t i = 0; i < count; i++)
-        workers[i] = (struct worker){.crew = &crew, .arena = arena_new()};
-    struct error *error = work_together(&crew, workers, count);
-    for (size_t i = 0; i < count; i++)
-        arena_free(workers[i].arena);
-    TRY(error);
+        workers[i].crew = &crew;
+    TRY(work_together(&crew, workers, count));
     TRY(digest_month(closing));
     return record_run(closing, close ? "close" : "rate", count);
 }

@@ -25,23 +25,29 @@ struct rating {
     size_t count, capacity;
 };
 
+/* Equal texts are often one (usage_of_units). */
+static int compare_text(const char *a, const char *b)
+{
+    return a == b ? 0 : strcmp(a, b);
+}
+
 static int compare_line(const struct rate_interval *a, const struct rate_interval *b)
 {
-    int order = strcmp(a->unit, b->unit);
+    int order = compare_text(a->unit, b->unit);
     if (!order)
-        order = strcmp(a->provider, b->provider);
+        order = compare_text(a->provider, b->provider);
     if (!order)
-        order = strcmp(a->cloud, b->cloud);
+        order = compare_text(a->cloud, b->cloud);
     if (!order)
-        order = strcmp(a->system, b->system);
+        order = compare_text(a->system, b->system);
     if (!order)
         order = strcmp(a->item, b->item);
     if (!order)
-        order = strcmp(a->zone, b->zone);
+        order = compare_text(a->zone, b->zone);
     if (!order)
-        order = strcmp(a->architecture, b->architecture);
+        order = compare_text(a->architecture, b->architecture);
     if (!order)
-        order = strcmp(a->industry, b->industry);
+        order = compare_text(a->industry, b->industry);
     return order ? order : (int)a->tariff - (int)b->tariff;
 }
 
@@ -51,7 +57,7 @@ static int compare_interval(const void *left, const void *right)
                                *b = *(const struct rate_interval *const *)right;
     int order = compare_line(a, b);
     if (!order)
-        order = strcmp(a->resource, b->resource);
+        order = compare_text(a->resource, b->resource);
     return order ? order : (a->from > b->from) - (a->from < b->from);
 }
 
@@ -175,7 +181,7 @@ static struct error *rate_list(struct rating *rating, const struct rate_interval
     size_t segment_count;
     struct segment *segments = cut_segments(rating, provider, key->item, &segment_count);
     for (size_t i = 0, end; i < count; i = end) {
-        for (end = i + 1; end < count && !strcmp(list[end]->resource, list[i]->resource);)
+        for (end = i + 1; end < count && !compare_text(list[end]->resource, list[i]->resource);)
             end++;
         TRY(count_resource(rating, provider ? provider->proration : PRORATION_EXACT, list + i, end - i,
                            segments, segment_count));

@@ -224,8 +224,8 @@ static const struct db_statement all_intervals = {
 
 static const struct db_statement units_intervals = {
     "usage_of_units",
-    "SELECT unit_id, system_id, cloud_id, provider_id, resource_id, item, micro, start_at,"
-    " nullif(end_at, 'infinity'), tariff, industry, zone_id, architecture FROM usage_interval"
+    "SELECT unit_id, system_id, cloud_id, provider_id, resource_id, item, micro, start_at, end_at, tariff,"
+    " industry, zone_id, architecture FROM usage_interval"
     " WHERE unit_id = ANY ($1) AND end_at > $2 AND start_at < $3"};
 
 static struct rate_interval read_interval(struct arena *arena, const struct db_rows *rows, size_t row)
@@ -289,6 +289,28 @@ struct error *usage_intervals(struct db *db, struct arena *arena, const char *un
     return NULL;
 }
 
+/* Equal texts of a column as one pointer, nearly always: whoever sorts intervals by them compares pointers
+ * first. */
+#define SAME_SLOTS 256
+struct same {
+    const char *last, *slots[SAME_SLOTS];
+};
+
+static const char *same_text(struct same *same, const char *text)
+{
+    uint32_t hash = 2166136261; /* FNV-1a */
+    if (same->last && !strcmp(same->last, text))
+        return same->last;
+    for (const char *at = text; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619;
+    const char **slot = &same->slots[hash % SAME_SLOTS];
+    if (!*slot || strcmp(*slot, text) != 0)
+        *slot = text;
+    return same->last = *slot;
+}
+
+enum { UNIT, SYSTEM, CLOUD, PROVIDER, RESOURCE, INDUSTRY, ZONE, ARCHITECTURE, SAME_COLUMNS };
+
 struct error *usage_of_units(struct db *db, struct arena *arena, const char *const *units, size_t unit_count,
                              moment from, moment to, struct rate_interval **ret_list, size_t *ret_count)
 {
@@ -298,20 +320,21 @@ struct error *usage_of_units(struct db *db, struct arena *arena, const char *con
     (void)db_hold(arena, rows);
     size_t count = db_count(rows);
     struct rate_interval *list = arena_array(arena, count, sizeof *list);
+    struct same *same = arena_array(arena, SAME_COLUMNS, sizeof *same);
     for (size_t i = 0; i < count; i++) {
         list[i] = (struct rate_interval){
-            .unit = db_get_text(rows, i, 0),
-            .system = db_get_text(rows, i, 1),
-            .cloud = db_get_text(rows, i, 2),
-            .provider = db_get_text(rows, i, 3),
-            .resource = db_get_text(rows, i, 4),
+            .unit = same_text(&same[UNIT], db_get_text(rows, i, 0)),
+            .system = same_text(&same[SYSTEM], db_get_text(rows, i, 1)),
+            .cloud = same_text(&same[CLOUD], db_get_text(rows, i, 2)),
+            .provider = same_text(&same[PROVIDER], db_get_text(rows, i, 3)),
+            .resource = same_text(&same[RESOURCE], db_get_text(rows, i, 4)),
             .micro = db_get_int(rows, i, 6),
             .from = db_get_moment(rows, i, 7),
-            .to = db_is_null(rows, i, 8) ? MOMENT_MAX : db_get_moment(rows, i, 8),
+            .to = db_get_end(rows, i, 8),
             .tariff = tariff_find(db_get_text(rows, i, 9)),
-            .industry = db_get_text(rows, i, 10),
-            .zone = db_get_text(rows, i, 11),
-            .architecture = db_get_text(rows, i, 12),
+            .industry = same_text(&same[INDUSTRY], db_get_text(rows, i, 10)),
+            .zone = same_text(&same[ZONE], db_get_text(rows, i, 11)),
+            .architecture = same_text(&same[ARCHITECTURE], db_get_text(rows, i, 12)),
         };
         memcpy(list[i].item, db_get_text(rows, i, 5), ITEM_CODE); /* four digits by the table's check */
     }

@@ -41,7 +41,8 @@ struct db_statement {
     const char *sql;
 };
 
-enum db_type { DB_NULL, DB_TEXT, DB_INT, DB_BOOL, DB_MOMENT, DB_WIDE, DB_JSON, DB_TEXTS };
+struct db_column; /* column.h */
+enum db_type { DB_NULL, DB_TEXT, DB_INT, DB_BOOL, DB_MOMENT, DB_WIDE, DB_JSON, DB_TEXTS, DB_COLUMN };
 
 struct db_value {
     enum db_type type;
@@ -54,6 +55,7 @@ struct db_value {
             const char *const *items;
             size_t count;
         } texts;
+        const struct db_column *column;
     };
 };
 
@@ -130,6 +132,8 @@ const char *db_get_text(const struct db_rows *rows, size_t row, int column); /* 
 int64_t db_get_int(const struct db_rows *rows, size_t row, int column);
 bool db_get_bool(const struct db_rows *rows, size_t row, int column);
 moment db_get_moment(const struct db_rows *rows, size_t row, int column);
+/* Of a query in binary form: MOMENT_MAX for 'infinity' and for NULL. */
+moment db_get_end(const struct db_rows *rows, size_t row, int column);
 wide db_get_wide(const struct db_rows *rows, size_t row, int column);
 json_t *db_get_json(const struct db_rows *rows, size_t row, int column); /* new reference, the caller's */
 /* text[] into an arena. */

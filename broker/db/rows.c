@@ -58,13 +58,14 @@ size_t db_count(const struct db_rows *rows)
 /* NULL for SQL NULL. */
 static const char *cell(const struct db_rows *rows, size_t row, int column)
 {
+    const char *value = PQgetvalue(rows->result, (int)row, column);
+    if (value && *value) /* the most frequent case, told by one call: in range, and neither NULL nor empty */
+        return value;
     if (column < 0 || column >= PQnfields(rows->result))
         broken(rows, column, "there is no such column");
     if (row >= db_count(rows))
         broken(rows, column, "there is no such row");
-    if (PQgetisnull(rows->result, (int)row, column))
-        return NULL;
-    return PQgetvalue(rows->result, (int)row, column);
+    return PQgetisnull(rows->result, (int)row, column) ? NULL : value;
 }
 
 bool db_is_null(const struct db_rows *rows, size_t row, int column)
@@ -121,6 +122,15 @@ static moment binary_moment(const struct db_rows *rows, size_t row, int column)
     if (__builtin_add_overflow(since_2000, YEAR_2000, &at) || at < MOMENT_MIN || at > MOMENT_MAX)
         broken(rows, column, "not a moment that we have, or infinity");
     return at;
+}
+
+moment db_get_end(const struct db_rows *rows, size_t row, int column)
+{
+    if (!rows->binary)
+        broken(rows, column, "not read in text form");
+    if (!cell(rows, row, column) || binary_int(rows, row, column) == INT64_MAX) /* PostgreSQL's infinity */
+        return MOMENT_MAX;
+    return binary_moment(rows, row, column);
 }
 
 moment db_get_moment(const struct db_rows *rows, size_t row, int column)

@@ -80,9 +80,10 @@ void db_prepared_add(struct db *db, const struct db_statement *statement);
 void db_prepared_remove(struct db *db, const struct db_statement *statement);
 void db_prepared_clear(struct db *db);
 
-/* values.c: parameters as text. */
+/* values.c: parameters as text, but for columns, which are binary. */
 struct db_texts {
     const char *values[DB_PARAMS_MAX];
+    int lengths[DB_PARAMS_MAX], formats[DB_PARAMS_MAX]; /* of binary ones; format 0 is text */
     char *owned[DB_PARAMS_MAX];
     char scratch[DB_PARAMS_MAX][WIDE_TEXT + 7];
 };

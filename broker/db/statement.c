@@ -68,8 +68,8 @@ static struct error *send_prepared(struct db *db, enum db_item_kind kind,
     struct error *error = send_prepare(db, statement);
     if (!error)
         error = push_item(db, kind, statement, least);
-    if (!error &&
-        !PQsendQueryPrepared(db->conn, statement->name, (int)count, texts.values, NULL, NULL, binary))
+    if (!error && !PQsendQueryPrepared(db->conn, statement->name, (int)count, texts.values, texts.lengths,
+                                       texts.formats, binary))
         error = sending_failed(db);
     db_texts_done(&texts);
     return error;

@@ -1,8 +1,10 @@
-/* Parameters as PostgreSQL's text input: numbers in scratch space, JSON and arrays on the heap. */
+/* Parameters as PostgreSQL's text input: numbers in scratch space, JSON and arrays on the heap. Columns
+ * (column.h) travel as they are. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/base/buf.h"
+#include "broker/db/column.h"
 #include "broker/db/session.h"
 
 #define VALUE_MAX (64u << 20) /* bytes of one array parameter */
@@ -34,6 +36,7 @@ static struct error *array_text(const char *const *items, size_t count, char **r
 static struct error *value_text(struct db_texts *texts, size_t i, const struct db_value *value)
 {
     texts->values[i] = NULL;
+    texts->lengths[i] = texts->formats[i] = 0;
     switch (value->type) {
     case DB_NULL:
         return NULL;
@@ -63,6 +66,13 @@ static struct error *value_text(struct db_texts *texts, size_t i, const struct d
     case DB_TEXTS:
         TRY(array_text(value->texts.items, value->texts.count, &texts->owned[i]));
         break;
+    case DB_COLUMN:
+        if (buf_overflowed(&value->column->bytes))
+            return error_new(ERR_TOO_LARGE, "parameter %zu is too long a column", i + 1);
+        texts->values[i] = value->column->bytes.data;
+        texts->lengths[i] = (int)db_column_length(value->column); /* DB_COLUMN_BYTES_MAX at most */
+        texts->formats[i] = 1;
+        return NULL;
     default:
         return error_new(ERR_INTERNAL, "parameter %zu has no known type", i + 1);
     }

@@ -132,6 +132,84 @@ static void same_inputs_give_the_same_bytes(void **state)
     assert_int_equal(pg_number(ledger.pg, "SELECT count(*) FROM rating_run"), 3);
 }
 
+/* A unit is in a run for use within the month alone, or for a change of an earlier one. */
+static void units_are_those_with_usage(void **state)
+{
+    moment end = month_end(january);
+    struct rating before = rate(2, january);
+    assert_int_equal(before.run.units, UNITS);
+    ledger_ok(ledger_set(&ledger, "a0", "a0001", "c1", "p1", "r1", "1001=1", end)); /* the first by name */
+    ledger_ok(ledger_set(&ledger, "z0", "z0001", "c1", "p1", "r1", "1001=1", end + MOMENT_DAY));
+    ledger_ok(ledger_end(&ledger, "z0", "r1", end + 40 * MOMENT_DAY)); /* in a later month's partition */
+    pg_exec(ledger.pg,
+            "SET session_replication_role = replica; DELETE FROM usage_change WHERE unit_id IN ('a0', 'z0')");
+    struct rating after = rate(2, january);
+    assert_int_equal(after.run.units, UNITS);
+    assert_string_equal(after.run.digest, before.run.digest);
+    ledger_ok(ledger_set(&ledger, "z1", "z1001", "c1", "p1", "r1", "1001=1", end - 1));
+    pg_exec(ledger.pg,
+            "SET session_replication_role = replica; DELETE FROM usage_change WHERE unit_id = 'z1'");
+    struct rating last = rate(2, january);
+    assert_int_equal(last.run.units, UNITS + 1);
+    assert_int_equal(last.run.bills, before.run.bills + 1);
+    (void)state;
+}
+
+/* What a line must be, whoever writes it: each change of a good one breaks one rule. */
+static void a_line_that_breaks_a_rule_is_refused(void **state)
+{
+    static const char *const broken[] = {
+        "line_no = 0",
+        "price_fen = 0",
+        "type = 'gift'",
+        "tariff = 'gift'",
+        "usage = 0",
+        "amount_fen = -1, list_fen = -1",
+        "charge_month = '2026-12'",
+        "amount_fen = 6",
+        "tariff = 'expansion'",
+        "tariff = 'allowance'",
+        "tariff = 'gift', amount_fen = 0",
+        "corrects_number = 'YQ1', corrects_line = 1",
+        "corrects_number = 'YQ1'",
+        "corrects_line = 1",
+        "type = 'adjustment'",
+        "type = 'adjustment', charge_month = '2027-02'",
+        "type = 'adjustment', charge_month = '2026-12', corrects_line = 1",
+        "type = 'adjustment', charge_month = '2026-12', corrects_number = 'YQ1'",
+    };
+    static const char *const good[] = {
+        "tariff = 'expansion', amount_fen = 0",
+        "type = 'adjustment', charge_month = '2026-12', usage = -5, amount_fen = -7, list_fen = -7",
+        "type = 'adjustment', charge_month = '2026-12', corrects_number = 'YQ1', corrects_line = 1",
+    };
+    static const char line[] =
+        "CREATE TEMP TABLE l (LIKE bill_line); INSERT INTO l (unit_id, bill_id, line_no, month, type, "
+        "charge_month,"
+        " provider_id, cloud_id, system_id, item, price_fen, price_from, price_to, usage, amount_fen, tariff,"
+        " industry, zone_id, architecture, list_fen) VALUES ('u', 'b', 1, '2027-01', 'charge', '2027-01', "
+        "'p', 'c',"
+        " 's', '1001', 100, now(), now(), 5, 5, 'standard', '', '', '', 5);"
+        " INSERT INTO billing_month (month, state) VALUES ('2027-01', 'closing');";
+    (void)state;
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        ARENA_AUTO struct arena *arena = arena_new();
+        pg_exec(ledger.pg,
+                arena_printf(
+                    arena,
+                    "BEGIN; %s DO $$ BEGIN UPDATE l SET %s; INSERT INTO bill_line SELECT * FROM l;"
+                    " RAISE 'a line was taken'; EXCEPTION WHEN check_violation THEN NULL; END $$; ROLLBACK",
+                    line, broken[i]));
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        ARENA_AUTO struct arena *arena = arena_new();
+        pg_exec(ledger.pg,
+                arena_printf(arena,
+                             "BEGIN; %s UPDATE l SET %s; INSERT INTO bill_line SELECT * FROM l; ROLLBACK",
+                             line, good[i]));
+    }
+}
+
 static void what_comes_in_later_asks_for_another_run(void **state)
 {
     struct rating before = rate(2, january);
@@ -234,6 +312,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(same_inputs_give_the_same_bytes, begin),
+        cmocka_unit_test_setup(units_are_those_with_usage, begin),
+        cmocka_unit_test_setup(a_line_that_breaks_a_rule_is_refused, begin),
         cmocka_unit_test_setup(what_comes_in_later_asks_for_another_run, begin),
         cmocka_unit_test_setup(corrections_are_the_same_for_any_number_of_workers, begin),
         cmocka_unit_test_setup(one_unpriced_use_fails_all_and_writes_nothing, begin),
