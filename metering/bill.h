@@ -104,7 +104,8 @@ struct bill_found {
     const char *month, *bill; /* of the bill, and its id */
     int64_t number;           /* of the line on it */
 };
-/* By (unit, month, bill, number), at most `most` after `after` (NULL: from the start). */
+/* By (unit, bill, number), which is by month, for bills' ids are made in the order of time; at most `most`
+ * after `after` (NULL: from the start). */
 struct error *bill_find_lines(struct db *db, struct arena *arena, const struct bill_line_filter *filter,
                               const struct bill_found *after, int64_t most, struct bill_found **ret_list,
                               size_t *ret_count) ERROR_MUST_USE;

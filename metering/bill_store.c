@@ -59,9 +59,9 @@ static const struct db_statement find_lines = {
     " AND ($7::text IS NULL OR l.provider_id = $7) AND ($8::text IS NULL OR l.item = $8)"
     " AND ($9::text IS NULL OR l.industry = $9) AND ($10::text IS NULL OR l.zone_id = $10)"
     " AND ($11::text IS NULL OR l.architecture = $11) AND ($12::text IS NULL OR l.tariff = $12)"
-    " AND ($13::text IS NULL OR (l.unit_id, l.month, l.bill_id, l.line_no) > ($13, $14::text, $15::text, "
-    "$16))"
-    " ORDER BY l.unit_id, l.month, l.bill_id, l.line_no LIMIT $17"};
+    " AND ($13::text IS NULL OR (l.unit_id, l.bill_id, l.line_no, l.month) > ($13, $15::text, $16, "
+    "$14::text))"
+    " ORDER BY l.unit_id, l.bill_id, l.line_no, l.month LIMIT $17"};
 static const struct db_statement find_line = {
     "bill_find_line", "SELECT " LINE_COLUMNS ", l.month, l.bill_id FROM bill b JOIN bill_line l"
                       " ON l.unit_id = b.unit_id AND l.month = b.month AND l.bill_id = b.id"
