@@ -27,6 +27,7 @@
 #include "drivers/kvm/kvm.h"
 #include "drivers/powervm/powervm.h"
 #include "drivers/vmware/vmware.h"
+#include "federation/assess_store.h"
 #include "metering/archive.h"
 
 #define SLOW_STOP_US (5 * MOMENT_SECOND)
@@ -115,7 +116,8 @@ static struct error *open_fleet(struct daemon *daemon)
 
 static struct error *start_work(struct daemon *daemon)
 {
-    static const struct job_type *const types[] = {&order_job, &operate_job, &sync_job, &archive_job};
+    static const struct job_type *const types[] = {&order_job, &operate_job, &sync_job, &archive_job,
+                                                   &assess_job};
     const struct settings *settings = &daemon->settings;
     const struct job_runner_settings runner = {.conninfo = daemon->conninfo,
                                                .types = types,

@@ -36,7 +36,7 @@ enum outside {
 struct ground {
     struct world *world;
     char *instance, *volume, *address, *bandwidth, *order, *operation, *bill, *budget, *bid, *drift,
-        *fulfilment, *consent;
+        *fulfilment, *consent, *assessment;
     char month[8];
     char *inside[ROLE_COUNT], *outside[ROLE_COUNT]; /* tokens */
 };
@@ -96,6 +96,9 @@ static const struct rule rules[] = {
     {"/v1/fulfilments/{fulfilment}", NULL, HIDDEN, NULL},
     {"/v1/fulfilments/{fulfilment}:complete", NULL, HIDDEN, "{\"reference\":\"r\"}"},
     {"/v1/fulfilments/{fulfilment}:refuse", NULL, HIDDEN, "{\"reason\":\"r\"}"},
+    {"/v1/assessments", "GET", LIST, NULL},
+    {"/v1/assessments", "POST", OPEN, "{}"},
+    {"/v1/assessments/{assessment}", NULL, HIDDEN, NULL},
     {"/v1/consents", "GET", LIST, NULL},
     {"/v1/consents", "POST", OPEN, "{}"},
     {"/v1/consents/{consent}", NULL, HIDDEN, NULL},
@@ -170,11 +173,13 @@ static const char *path_of(const struct ground *g, struct arena *arena, const ch
 {
     const struct {
         const char *name, *value;
-    } values[] = {{"cloud", "health"},           {"endpoint", "health-1"}, {"unit", WORLD_UNIT},
-                  {"system", WORLD_SYSTEM},      {"order", g->order},      {"operation", g->operation},
-                  {"drift", g->drift},           {"month", g->month},      {"jti", NO_UUID},
-                  {"fulfilment", g->fulfilment}, {"kid", "none"},          {"line", "1"},
-                  {"consent", g->consent}};
+    } values[] = {{"cloud", "health"},     {"endpoint", "health-1"},
+                  {"unit", WORLD_UNIT},    {"system", WORLD_SYSTEM},
+                  {"order", g->order},     {"operation", g->operation},
+                  {"drift", g->drift},     {"month", g->month},
+                  {"jti", NO_UUID},        {"fulfilment", g->fulfilment},
+                  {"kid", "none"},         {"line", "1"},
+                  {"consent", g->consent}, {"assessment", g->assessment}};
     const char *open = strchr(pattern, '{'), *close = strchr(pattern, '}'), *value = NULL;
     if (!open)
         return pattern;
@@ -366,6 +371,18 @@ static void make_consent(struct ground *g)
     g->consent = xstrdup(api_text(&consent, "id"));
 }
 
+/* Whether the machine can go to where it is already. */
+static void make_assessment(struct ground *g)
+{
+    API_AUTO struct api_reply made =
+        api_send(g->world->client, g->inside[ROLE_MIGRATION_ENGINEER], "POST", "/v1/assessments",
+                 json_pack("{s:s, s:[s], s:{s:s, s:s}}", "unit", WORLD_UNIT, "instances", g->instance, "to",
+                           "cloud", "health", "zone", "internet"));
+    api_expect(&made, 202);
+    g->assessment = xstrdup(api_text(&made, "id"));
+    world_succeeds(g->world, g->world->operator_, xstrdup(api_text(&made, "operation")));
+}
+
 static int start(void **state)
 {
     struct ground *g = xcalloc(1, sizeof *g);
@@ -409,6 +426,7 @@ static int start(void **state)
     }
     make_drift(g);
     make_consent(g);
+    make_assessment(g);
     *state = g;
     return 0;
 }
@@ -417,8 +435,9 @@ static int stop(void **state)
 {
     struct ground *g = *state;
     world_stop(g->world);
-    char **texts[] = {&g->instance, &g->volume, &g->address, &g->bandwidth, &g->order,      &g->operation,
-                      &g->bill,     &g->budget, &g->bid,     &g->drift,     &g->fulfilment, &g->consent};
+    char **texts[] = {&g->instance,   &g->volume,  &g->address,   &g->bandwidth, &g->order,
+                      &g->operation,  &g->bill,    &g->budget,    &g->bid,       &g->drift,
+                      &g->fulfilment, &g->consent, &g->assessment};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(*texts[i]);
     for (int role = 0; role < ROLE_COUNT; role++) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "broker/auth/auth.h"
 #include "broker/auth/principal_store.h"
@@ -16,6 +17,7 @@
 #include "broker/control/identity.h"
 #include "broker/control/routes.h"
 #include "federation/routes.h"
+#include "tests/federation/scripted.h"
 #include "tests/support/h2.h"
 #include "tests/support/https.h"
 
@@ -73,7 +75,7 @@ static const char places[] =
     " VALUES ('d', 'D', 'health', 'q', now(), now());"
     "INSERT INTO site VALUES ('d', 't', 'T', now());"
     "INSERT INTO endpoint (id, cloud_id, site_id, driver, url, timeout_us, enclave, created_at, updated_at)"
-    " VALUES ('d-ext', 'd', 't', 'memory', 'memory://d', 1000000, false, now(), now()),"
+    " VALUES ('d-ext', 'd', 't', 'scripted', 'memory://d', 1000000, false, now(), now()),"
     " ('d-med', 'd', 't', 'memory', 'memory://m', 1000000, true, now(), now());"
     "INSERT INTO zone (cloud_id, id, kind, site_id, endpoint_id, network, created_at) VALUES"
     " ('d', 'ext', 'extranet', 't', 'd-ext', 'n', now()), ('d', 'medical', 'insurance', 't', 'd-med', 'n', "
@@ -81,9 +83,11 @@ static const char places[] =
 
 int desk_open(void **state)
 {
-    static const struct http_table *const tables[] = {&consent_routes, &operation_routes, &audit_routes};
+    static const struct http_table *const tables[] = {&consent_routes, &assessment_routes, &operation_routes,
+                                                      &cloud_routes,   &resource_routes,   &audit_routes};
     char folder[512];
     house_open(state);
+    ok(driver_register(house.registry, scripted_driver()));
     pg_exec(house.pg, places);
     (void)snprintf(folder, sizeof folder, "%s/keys", pg_folder(house.pg)); /* a short folder */
     ok(auth_new(folder, house.db, clock_now(house.clock), &auth));
@@ -113,7 +117,11 @@ int desk_close(void **state)
 int desk_reset(void **state)
 {
     desk_match = desk_accept = NULL;
-    pg_exec(house.pg, "SET session_replication_role = replica; DELETE FROM consent; DELETE FROM event");
+    scripted_detail(NULL);
+    scripted_inventory(NULL);
+    scripted_fail(NULL);
+    pg_exec(house.pg, "SET session_replication_role = replica; DELETE FROM consent; DELETE FROM event;"
+                      "DELETE FROM assessment_host; DELETE FROM assessment");
     return house_reset(state);
 }
 
@@ -155,6 +163,32 @@ const char *desk_bytes(struct arena *arena)
 const char *desk_header(const char *name)
 {
     return h2_header(last, name);
+}
+
+#define WORDS_MAX 40
+
+struct process *desk_client(enum who who, const char *const *words)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *token = arena_printf(arena, "%s/token", pg_folder(house.pg));
+    FILE *file = fopen(token, "we");
+    assert_non_null(file);
+    assert_int_equal(chmod(token, 0600), 0);
+    assert_true(fputs(tokens[who], file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    const char *argv[WORDS_MAX] = {BINARY_DIR "/yunqiao",
+                                   "--url",
+                                   arena_printf(arena, "https://localhost:%d", https.port),
+                                   "--ca-file",
+                                   https.certificate_file,
+                                   "--token-file",
+                                   token};
+    size_t count = 7;
+    for (; *words; words++) {
+        assert_true(count + 1 < WORDS_MAX);
+        argv[count++] = *words;
+    }
+    return process_start(argv, NULL);
 }
 
 const char *desk_text(const json_t *json, const char *member)

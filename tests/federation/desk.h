@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "tests/broker/control/house.h"
+#include "tests/support/process.h"
 
 enum who {
     ADMIN,
@@ -38,6 +39,10 @@ json_t *desk_call(struct arena *arena, enum who who, const char *method, const c
 /* Of the last answer. */
 const char *desk_bytes(struct arena *arena);
 const char *desk_header(const char *name);
+
+/* The command line client with the broker's address and that caller's token before these words, ended by
+ * NULL. */
+struct process *desk_client(enum who who, const char *const *words);
 
 /* "" when there is none. */
 const char *desk_text(const json_t *json, const char *member);

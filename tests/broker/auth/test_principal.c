@@ -17,7 +17,8 @@ static const char *const expected[ROLE_COUNT] = {
     /* Runs the platform: everything but what guests print, and permission for data to leave: these are their
      * unit's. */
     [ROLE_PLATFORM_ADMIN] =
-        " consents:read alerts:read audit:read audit:verify bids:approve bids:read bids:write bills:close "
+        " assessments:read assessments:write consents:read alerts:read audit:read audit:verify bids:approve "
+        "bids:read bids:write bills:close "
         "bills:read "
         "budgets:read budgets:write "
         "capacity:read capacity:write "
@@ -35,7 +36,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:read ",
     /* Reads; never writes. */
     [ROLE_REGULATOR] =
-        " consents:read alerts:read audit:read bids:read bills:read budgets:read capacity:read catalog:read "
+        " assessments:read consents:read alerts:read audit:read bids:read bills:read budgets:read "
+        "capacity:read catalog:read "
         "clouds:read "
         "drift:read "
         "endpoints:read "
@@ -49,7 +51,8 @@ static const char *const expected[ROLE_COUNT] = {
         "providers:read resources:read self:read keys:read usage:read usage:write volumes:read ",
     /* All of its unit, people included. */
     [ROLE_UNIT_ADMIN] =
-        " consents:read consents:write audit:read bills:read budgets:read budgets:write catalog:read "
+        " assessments:read assessments:write consents:read consents:write audit:read bills:read budgets:read "
+        "budgets:write catalog:read "
         "clouds:read events:read "
         "instances:console instances:operate "
         "instances:read "
@@ -61,7 +64,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:operate volumes:read ",
     /* Orders and operates; no people, no approvals. */
     [ROLE_UNIT_OPERATOR] =
-        " consents:read bills:read budgets:read catalog:read clouds:read events:read instances:console "
+        " assessments:read consents:read bills:read budgets:read catalog:read clouds:read events:read "
+        "instances:console "
         "instances:operate "
         "instances:read "
         "operations:cancel "
@@ -71,14 +75,16 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:read ",
     /* Operates what it moves; does not buy and does not see bills. */
     [ROLE_MIGRATION_ENGINEER] =
-        " consents:read catalog:read clouds:read events:read instances:console instances:operate "
+        " assessments:read assessments:write consents:read catalog:read clouds:read events:read "
+        "instances:console instances:operate "
         "instances:read "
         "operations:cancel "
         "operations:read orders:read prices:read providers:read quotas:read quotes:write resources:operate "
         "resources:read self:read keys:read units:read volumes:operate volumes:read ",
     /* Reads everything. */
     [ROLE_AUDITOR] =
-        " consents:read alerts:read audit:read audit:verify bids:read bills:read budgets:read capacity:read "
+        " assessments:read consents:read alerts:read audit:read audit:verify bids:read bills:read "
+        "budgets:read capacity:read "
         "catalog:read "
         "clouds:read "
         "drift:read "
