@@ -250,6 +250,13 @@ const char *https_header(const struct https *https, const char *name)
     return NULL;
 }
 
+/* How long a source's upload may stand still: the time of a round trip. */
+static long stall_seconds(const struct https *https)
+{
+    int64_t seconds = https->timeout_us / MOMENT_SECOND;
+    return seconds < 1 ? 1 : (long)seconds;
+}
+
 /* The method and its body. A body is uploaded through on_read; a method alone is sent as it is. */
 static CURLcode set_method(struct https *https, const struct https_request *request)
 {
@@ -262,6 +269,11 @@ static CURLcode set_method(struct https *https, const struct https_request *requ
     bool upload = request->body || request->source;
     if (code == CURLE_OK && upload)
         code = curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+    /* A long upload has a long time, but not to stand still in. */
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, request->source ? 1L : 0L);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, request->source ? stall_seconds(https) : 0L);
     if (code == CURLE_OK && upload)
         code = curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->body_length);
     if (code == CURLE_OK)

@@ -37,7 +37,8 @@ struct https_request {
     const void *body; /* NULL: none */
     size_t body_length;
     /* Instead of `body`, for one that is too large for memory: fills `buffer` with up to `size` further bytes
-     * of the body_length, 0 when it fails, which ends the request with ERR_CANCELLED. */
+     * of the body_length, 0 when it fails, which ends the request with ERR_CANCELLED. When nothing moves for
+     * the options' timeout_us it ends with ERR_TIMEOUT, whatever time the request has. */
     size_t (*source)(void *context, char *buffer, size_t size);
     size_t limit; /* bytes of the answer's body; more is ERR_UNAVAILABLE and the connection is dropped */
     int64_t deadline_us; /* monotonic; the round trip ends at the earlier of this and timeout_us */

@@ -92,7 +92,7 @@ static void fill_disks(const struct driver_session *session, struct arena *arena
 {
     struct driver_detail *detail = looking->detail;
     const struct hardware *hardware = &looking->hardware;
-    bool running = machine->instance.power == DRIVER_POWER_ON;
+    bool running = machine->instance.power != DRIVER_POWER_OFF;
     const struct hardware_disk *boot =
         looking->boot_disk ? hardware_disk(hardware, looking->boot_disk) : NULL;
     if (!boot && hardware->disk_count && !hardware->disks[0].removable)

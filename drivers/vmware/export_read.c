@@ -117,8 +117,8 @@ static struct error *track(struct driver_session *session, const struct driver_c
         xml_put_bool(&request, "changeTrackingEnabled", true);
         xml_close(&request);
         struct error *error = task_do(session, call, &request, "switch on change tracking");
-        if (error && error_code(error) == ERR_UNSUPPORTED) {
-            error_free(error); /* then there are no checkpoints, and everything is read each time */
+        if (error && (error_code(error) == ERR_UNSUPPORTED || error_code(error) == ERR_CONFLICT)) {
+            error_free(error); /* then there is no checkpoint, and everything is read the next time */
             return NULL;
         }
         if (!session_again(session, &error, &attempt))
@@ -313,6 +313,7 @@ struct error *export_read_open(struct driver_session *session, const struct driv
     struct snapshot snapshot;
     struct hardware hardware;
     bool running = machine->instance.power == DRIVER_POWER_ON;
+    bool off = machine->instance.power == DRIVER_POWER_OFF; /* a suspended one holds its files too */
     TRY(staging_folder(session, export->arena, &opening.folder));
     TRY(stand(session, call, machine, spec, &snapshot));
     opening.snapshot = snapshot.ref;
@@ -327,7 +328,7 @@ struct error *export_read_open(struct driver_session *session, const struct driv
     export->servers = arena_array(export->arena, hardware.disk_count + 1, sizeof(struct nbd_server *));
     for (size_t i = 0; i < hardware.disk_count; i++) {
         const struct hardware_disk *disk = &hardware.disks[i];
-        if (!disk->removable && !export_unreadable(disk, running))
+        if (!disk->removable && !export_unreadable(disk, !off))
             TRY_DOING(serve(&opening, disk), "disk %s", disk->name);
     }
     if (!export->result.disk_count)

@@ -68,6 +68,24 @@ static bool handle(struct tls_peer *to, const struct tls_peer_request *request)
     return false; /* /drop and /hang: no answer at all */
 }
 
+struct supply {
+    size_t given, fail_at;
+};
+
+/* "abcabc…" in pieces of at most 7 bytes. */
+static size_t supply(void *context, char *buffer, size_t size)
+{
+    struct supply *supply = context;
+    if (supply->given >= supply->fail_at)
+        return 0;
+    if (size > 7)
+        size = 7;
+    for (size_t i = 0; i < size; i++)
+        buffer[i] = "abc"[(supply->given + i) % 3];
+    supply->given += size;
+    return size;
+}
+
 static int setup(void **state)
 {
     peer = tls_peer_start(handle);
@@ -134,6 +152,40 @@ static void test_answers_and_keeps_the_connection(void **state)
     assert_non_null(strstr(last_headers, "X-Mine: yes\r\n"));
     assert_int_equal(tls_peer_connections(peer), 1);
     assert_int_equal(tls_peer_requests(peer), 3);
+    https_close(https);
+}
+
+static void test_streams_a_body(void **state)
+{
+    struct https *https = open_pinned();
+    struct https_answer answer;
+    for (int i = 0; i < 2; i++) {
+        struct supply whole = {.fail_at = SIZE_MAX};
+        struct https_request request = {
+            .method = "PUT", .body_length = 300, .source = supply, .context = &whole};
+        assert_null(send_to(https, "127.0.0.1", "/ok", request, &answer));
+        assert_int_equal(answer.status, 200);
+        assert_int_equal(strlen(last_body), 300);
+        for (size_t at = 0; at < 300; at++)
+            assert_int_equal(last_body[at], "abc"[at % 3]);
+        assert_int_equal(whole.given, 300);
+    }
+    struct supply broken = {.fail_at = 100};
+    struct https_request request = {
+        .method = "PUT", .body_length = 300, .source = supply, .context = &broken};
+    assert_fails(send_to(https, "127.0.0.1", "/ok", request, &answer), ERR_CANCELLED, "outcome is unknown");
+    assert_null(send_to(https, "127.0.0.1", "/ok", (struct https_request){0}, &answer));
+    https_close(https);
+    struct https_options options = {.fingerprint = tls_peer_fingerprint(peer), .timeout_us = MOMENT_SECOND};
+    assert_null(https_open(&options, &https)); /* nothing moves for longer than a round trip may take */
+    struct supply slow = {.fail_at = SIZE_MAX};
+    request = (struct https_request){.method = "PUT",
+                                     .body_length = 300,
+                                     .source = supply,
+                                     .context = &slow,
+                                     .timeout_us = 60 * MOMENT_SECOND,
+                                     .deadline_us = moment_monotonic() + 60 * MOMENT_SECOND};
+    assert_fails(send_to(https, "127.0.0.1", "/hang", request, &answer), ERR_TIMEOUT, "in time");
     https_close(https);
 }
 
@@ -311,6 +363,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_answers_and_keeps_the_connection),
+        TEST(test_streams_a_body),
         TEST(test_methods_and_bodies),
         TEST(test_wrong_pin_is_refused_before_anything_is_sent),
         TEST(test_ca_checks_chain_and_name),

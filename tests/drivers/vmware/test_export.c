@@ -2,6 +2,9 @@
  * since, and what is left when somebody dies or interferes. */
 #include "tests/drivers/vmware/disks.h"
 
+#include "drivers/vmware/snapshot.h"
+#include "drivers/vmware/task.h"
+
 #include <errno.h>
 #include <libnbd.h>
 #include <signal.h>
@@ -342,6 +345,48 @@ static void somebody_removes_the_snapshot(void **state)
     FAILS(vmware->export_open(session, &call, &key, &spec, &opened), ERR_NOT_FOUND, ID_A);
 }
 
+static void file_systems_are_held_still(void **state)
+{
+    struct driver_key key = key_of(ID_A);
+    struct driver_export_spec spec = {.id = EXPORT_A, .access = DRIVER_READ, .quiesce = true};
+    struct driver_export opened;
+    create(ID_A);
+    OK(vmware->export_open(session, &call, &key, &spec, &opened));
+    assert_true(opened.quiesced);
+    close_export(ID_A, EXPORT_A, false);
+    vcsim_control(sim, "/__inject?method=CreateSnapshot_Task&kind=fault:ApplicationQuiesceFault");
+    OK(vmware->export_open(session, &call, &key, &spec, &opened)); /* crash-consistent is no error */
+    assert_false(opened.quiesced);
+    close_export(ID_A, EXPORT_A, false);
+    clean(ID_A);
+}
+
+static void what_others_left_is_merged_first(void **state)
+{
+    struct driver_key key = key_of(ID_A);
+    struct machine machine;
+    struct snapshots *left;
+    create(ID_A);
+    OK(vmware->snapshot_create(session, &call, &key, "unmerged", false));
+    guest_writes(4, "in a delta");
+    OK(machine_find(session, &call, &key, &machine));
+    OK(snapshots_read(session, &call, machine.ref, &left));
+    XML_REQUEST_AUTO struct xml_request request;
+    xml_request_begin(&request, "RemoveSnapshot_Task", left->items[0].ref);
+    xml_put_bool(&request, "removeChildren", false);
+    xml_put_bool(&request, "consolidate", false);
+    OK(task_do(session, &call, &request, "remove"));
+    long copies = vcsim_calls(sim, "CopyVirtualDisk_Task");
+    struct driver_export opened = open_read(ID_A, EXPORT_A, NULL, NULL);
+    assert_int_equal(vcsim_calls(sim, "ConsolidateVMDisks_Task"), 1);
+    assert_int_equal(vcsim_calls(sim, "CopyVirtualDisk_Task"), copies);
+    char data[10];
+    disk_read(&opened.disks[0], 4 * BLOCK, data, 10);
+    assert_memory_equal(data, "in a delta", 10);
+    close_export(ID_A, EXPORT_A, false);
+    clean(ID_A);
+}
+
 static void a_locked_disk_is_copied(void **state)
 {
     create(ID_A);
@@ -439,6 +484,8 @@ int main(void)
         TEST(a_refused_logon_is_not_repeated),
         TEST(orphans_are_cleared),
         TEST(somebody_removes_the_snapshot),
+        TEST(file_systems_are_held_still),
+        TEST(what_others_left_is_merged_first),
         TEST(a_locked_disk_is_copied),
         TEST(volumes_are_read_too),
         TEST(snapshots),
