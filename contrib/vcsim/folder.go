@@ -36,7 +36,7 @@ func folderFile(r *http.Request) string {
 		if !ok || ds.Name != query.Get("dsName") {
 			continue
 		}
-		if dc := datacenterOf(ds); query.Get("dcPath") != "" && path.Base(query.Get("dcPath")) != dc {
+		if query.Get("dcPath") != datacenterPath(ds) {
 			continue
 		}
 		return path.Join(ds.Info.GetDatastoreInfo().Url, name)
@@ -44,18 +44,23 @@ func folderFile(r *http.Request) string {
 	return ""
 }
 
-func datacenterOf(ds *simulator.Datastore) string {
+// datacenterPath is the datacenter of a datastore with the folders above it, the root left out.
+func datacenterPath(ds *simulator.Datastore) string {
+	name, inside := "", false
 	for parent := ds.Parent; parent != nil; {
 		switch p := simulator.Map.Get(*parent).(type) {
 		case *simulator.Datacenter:
-			return p.Name
+			name, inside, parent = p.Name, true, p.Parent
 		case *simulator.Folder:
+			if inside && p.Parent != nil {
+				name = p.Name + "/" + name
+			}
 			parent = p.Parent
 		default:
-			return ""
+			return name
 		}
 	}
-	return ""
+	return name
 }
 
 // locked: whether a running machine writes this file.

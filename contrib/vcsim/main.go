@@ -42,7 +42,7 @@ type settings struct {
 	esx                          bool
 	datacenters, clusters, hosts int
 	standalone, datastores, vms  int
-	portgroups                   int
+	portgroups, folders          int
 	templates                    string
 	sessionTimeout, taskLatency  time.Duration
 	pageMax                      int
@@ -65,6 +65,7 @@ func parseFlags() *settings {
 	flag.IntVar(&s.standalone, "standalone-host", 0, "hosts outside clusters in each datacenter")
 	flag.IntVar(&s.datastores, "ds", 2, "datastores in each datacenter")
 	flag.IntVar(&s.portgroups, "pg", 1, "distributed port groups in each datacenter")
+	flag.IntVar(&s.folders, "dc-folder", 0, "datacenters that lie in a folder, with folders inside")
 	flag.IntVar(&s.vms, "vm", 0, "virtual machines in each cluster and on each standalone host")
 	flag.StringVar(&s.templates, "template", "", "templates to make in the first datacenter, comma-separated: NAME or NAME:DISK_GB")
 	flag.DurationVar(&s.sessionTimeout, "session-timeout", 0, "end sessions idle for this long; 0: never")
@@ -131,7 +132,7 @@ func (s *settings) model() *simulator.Model {
 	}
 	m := simulator.VPX()
 	m.Datacenter, m.Cluster, m.ClusterHost, m.Host = s.datacenters, s.clusters, s.hosts, s.standalone
-	m.Datastore, m.Machine, m.Portgroup = s.datastores, s.vms, s.portgroups
+	m.Datastore, m.Machine, m.Portgroup, m.Folder = s.datastores, s.vms, s.portgroups, s.folders
 	return m
 }
 

@@ -44,7 +44,7 @@ static struct error *make_url(const struct driver_session *session, struct arena
     buf_puts(&buf, "/folder/");
     put_escaped(&buf, path + 2, strlen(path + 2), true);
     buf_puts(&buf, "?dcPath=");
-    put_escaped(&buf, session->datacenter_name, strlen(session->datacenter_name), true);
+    put_escaped(&buf, session->datacenter_path, strlen(session->datacenter_path), true);
     buf_puts(&buf, "&dsName=");
     put_escaped(&buf, file + 1, (size_t)(path - file - 1), false);
     if (buf_overflowed(&buf))

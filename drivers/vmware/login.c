@@ -9,6 +9,7 @@
 
 #define FIRST_SOAP_ACTION "SOAPAction: \"urn:vim25/6.0\"" /* until the peer tells its version */
 #define VERSION_MAX 32
+#define FOLDERS_MAX 32 /* above the datacenter */
 #define LOGOUT_US (2 * MOMENT_SECOND)
 
 static const struct moref service_instance = {"ServiceInstance", "ServiceInstance"};
@@ -49,6 +50,7 @@ static struct error *read_content(struct driver_session *session, const struct d
 
 struct datacenters {
     struct driver_session *session;
+    struct moref parent;
     size_t seen;
     bool found;
 };
@@ -59,7 +61,7 @@ static void visit_datacenter(void *data, struct moref ref, const xmlNode *object
     struct driver_session *session = context->session;
     const xmlNode *at = NULL, *value;
     const char *property, *name = "";
-    struct moref folder = {0};
+    struct moref folder = {0}, parent = {0};
     if (!ref.value || strcmp(ref.type, "Datacenter") != 0)
         return;
     while (property_next(object, &at, &property, &value)) {
@@ -67,21 +69,62 @@ static void visit_datacenter(void *data, struct moref ref, const xmlNode *object
             name = xml_text(value);
         else if (strcmp(property, "vmFolder") == 0)
             folder = moref_read(session->arena, value);
+        else if (strcmp(property, "parent") == 0)
+            parent = moref_read(session->arena, value);
     }
     context->seen++;
     if (session->options.datacenter && strcmp(name, session->options.datacenter) != 0)
         return;
     context->found = true;
+    context->parent = parent;
     session->datacenter = (struct moref){"Datacenter", arena_strdup(session->arena, ref.value)};
     session->datacenter_name = arena_strdup(session->arena, name);
     session->vm_folder = folder;
+}
+
+struct step {
+    struct arena *arena;
+    const char *name;
+    struct moref parent;
+};
+
+static void visit_step(void *data, struct moref ref, const xmlNode *object)
+{
+    struct step *step = data;
+    const xmlNode *at = NULL, *value;
+    const char *property;
+    while (property_next(object, &at, &property, &value))
+        if (strcmp(property, "name") == 0)
+            step->name = arena_strdup(step->arena, xml_text(value));
+        else
+            step->parent = moref_read(step->arena, value);
+}
+
+/* The datacenter with the folders above it, as its files are asked for: "FOLDER/NAME". */
+static struct error *find_path(struct driver_session *session, const struct driver_call *call,
+                               struct moref parent)
+{
+    static const char *const paths[] = {"name", "parent", NULL};
+    static const struct property_set set = {"Folder", paths};
+    session->datacenter_path = session->datacenter_name;
+    for (int depth = 0; parent.value && strcmp(parent.type, "Folder") == 0; depth++) {
+        struct step step = {.arena = session->arena};
+        if (moref_same(parent, session->root_folder) || depth == FOLDERS_MAX)
+            break;
+        TRY(property_read(session, call, parent, NULL, &set, 1, visit_step, &step));
+        if (step.name)
+            session->datacenter_path =
+                arena_printf(session->arena, "%s/%s", step.name, session->datacenter_path);
+        parent = step.parent;
+    }
+    return NULL;
 }
 
 /* Among those below the root folder and its folders (one level: datacenters in deeper folders are not looked
  * for by name alone, the container view sees them all). */
 static struct error *find_datacenter(struct driver_session *session, const struct driver_call *call)
 {
-    static const char *const paths[] = {"name", "vmFolder", NULL};
+    static const char *const paths[] = {"name", "vmFolder", "parent", NULL};
     static const struct property_set set = {"Datacenter", paths};
     struct datacenters context = {.session = session};
     session->datacenter = session->root_folder; /* the view's container until it is known */
@@ -95,7 +138,7 @@ static struct error *find_datacenter(struct driver_session *session, const struc
         return error_new(ERR_INVALID,
                          "the provider has %zu datacenters: the option \"datacenter\" has to name one",
                          context.seen);
-    return NULL;
+    return find_path(session, call, context.parent);
 }
 
 static struct error *start(struct driver_session *session, const struct driver_call *call)

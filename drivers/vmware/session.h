@@ -46,7 +46,8 @@ struct driver_session {
 
     struct moref datacenter, vm_folder;
     const char *datacenter_name;
-    char *view; /* ContainerView over the datacenter; NULL: to be made */
+    const char *datacenter_path; /* with the folders above it */
+    char *view;                  /* ContainerView over the datacenter; NULL: to be made */
 
     /* watch.c */
     struct moref watch_collector;

@@ -387,6 +387,28 @@ static void what_others_left_is_merged_first(void **state)
     clean(ID_A);
 }
 
+static void a_datacenter_in_a_folder(void **state)
+{
+    struct vcsim *nested = vcsim_start((const char *const[]){"-dc-folder", "1", "-vm", "1", NULL});
+    struct driver_endpoint endpoint = vcsim_endpoint(nested);
+    struct driver_session *other;
+    struct driver_inventory inventory;
+    OK(vmware->open(&endpoint, &call, &other));
+    OK(vmware->inventory(other, &call, &inventory));
+    assert_int_equal(inventory.instance_count, 1);
+    vcsim_guest_write(nested, inventory.instances[0].ref, 0, 0, "nested", 6);
+    struct driver_key key = {NULL, inventory.instances[0].ref};
+    struct driver_export_spec spec = {.id = EXPORT_A, .access = DRIVER_READ};
+    struct driver_export opened;
+    OK(vmware->export_open(other, &call, &key, &spec, &opened));
+    char data[6];
+    disk_read(&opened.disks[0], 0, data, 6);
+    assert_memory_equal(data, "nested", 6);
+    OK(vmware->export_close(other, &call, &key, EXPORT_A, false));
+    vmware->close(other);
+    vcsim_stop(nested);
+}
+
 static void a_locked_disk_is_copied(void **state)
 {
     create(ID_A);
@@ -486,6 +508,7 @@ int main(void)
         TEST(somebody_removes_the_snapshot),
         TEST(file_systems_are_held_still),
         TEST(what_others_left_is_merged_first),
+        TEST(a_datacenter_in_a_folder),
         TEST(a_locked_disk_is_copied),
         TEST(volumes_are_read_too),
         TEST(snapshots),

@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <jansson.h>
 #include <libnbd.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/base/arena.h"
@@ -322,6 +324,49 @@ static void failures_of_the_upload(void **state)
     clean();
 }
 
+/* Another broker writes and is killed; what it wrote and flushed is there when the export is opened again. */
+static void staged_content_outlives_the_broker(void **state)
+{
+    struct driver_shell_spec spec = shell_of(ID_A);
+    int ready[2];
+    char answer = 0, data[6];
+    prepare(&spec);
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct driver_endpoint endpoint = vcsim_endpoint(sim);
+        endpoint.options = options;
+        struct driver_session *own;
+        struct driver_key key = key_of(ID_A);
+        struct driver_export_spec write_spec = {.id = EXPORT_A, .access = DRIVER_WRITE};
+        struct driver_export opened;
+        struct error *error = vmware->open(&endpoint, &call, &own);
+        if (!error)
+            error = vmware->export_open(own, &call, &key, &write_spec, &opened);
+        if (!error)
+            disk_write(&opened.disks[0], 5 * MB, "killed", 6);
+        if (write(ready[1], error ? "n" : "y", 1) == 1)
+            for (;;)
+                pause();
+        _exit(1);
+    }
+    assert_int_equal(read(ready[0], &answer, 1), 1);
+    assert_int_equal(answer, 'y');
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    close(ready[0]);
+    close(ready[1]);
+    struct driver_export opened = open_write(EXPORT_A);
+    assert_null(opened.disks[0].full_reason);
+    disk_read(&opened.disks[0], 5 * MB, data, 6);
+    assert_memory_equal(data, "killed", 6);
+    close_export(ID_A, EXPORT_A, true);
+    vcsim_guest_read(sim, ID_A, 0, 5 * MB, data, 6);
+    assert_memory_equal(data, "killed", 6);
+    assert_int_equal(staged(), 0); /* the dead one's sockets are gone too */
+    clean();
+}
+
 static void what_may_not_be_written(void **state)
 {
     struct driver_key key = key_of(ID_A);
@@ -360,6 +405,7 @@ int main(void)
         TEST(written_uploaded_and_started),
         TEST(a_second_pass_keeps_the_first),
         TEST(failures_of_the_upload),
+        TEST(staged_content_outlives_the_broker),
         TEST(what_may_not_be_written),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
