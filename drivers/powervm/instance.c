@@ -197,8 +197,23 @@ static struct error *finish(struct driver_session *session, const struct driver_
     return partition_power_on(session, call, &making->partition);
 }
 
+/* Whether a partition that is gone has left the unit mapped here. */
+static bool orphaned(const struct mappings *mappings, const struct systems *systems,
+                     const struct storage_unit *unit)
+{
+    for (size_t i = 0; i < mappings->count; i++) {
+        const struct mapping *mapping = &mappings->items[i];
+        if (!mapping->partition && strcmp(mapping->udid, unit->udid) == 0 &&
+            system_find(systems, mapping->system))
+            return true;
+    }
+    return false;
+}
+
+/* The boot disks of the stamp. Without its partition (`orphans`) only those that it left mapped: one that is
+ * free may belong to a partition that went to another endpoint and is fenced there. */
 static struct error *remove_disks(struct driver_session *session, const struct driver_call *call,
-                                  const char *id)
+                                  const char *id, bool orphans)
 {
     const char *name = stamp_unit(call->arena, STAMP_BOOT, id);
     struct storage storage;
@@ -211,7 +226,7 @@ static struct error *remove_disks(struct driver_session *session, const struct d
     TRY(mapping_list(session, call, &storage, &mappings));
     TRY(system_list(session, call, &systems));
     for (; unit; unit = storage_disk(&storage, name, unit)) {
-        if (mapping_elsewhere(&mappings, &systems, unit))
+        if (orphans ? !orphaned(&mappings, &systems, unit) : mapping_elsewhere(&mappings, &systems, unit))
             continue;                              /* its partition lives on another endpoint now */
         for (size_t i = 0; i < systems.count; i++) /* also what has lost its partition */
             TRY(mapping_detach(session, call, &storage, systems.items[i].id, NULL, unit->udid));
@@ -220,13 +235,19 @@ static struct error *remove_disks(struct driver_session *session, const struct d
     return NULL;
 }
 
+/* The partition goes last: while it is there a repeated delete knows the disks for its own. */
 static struct error *remove_partition(struct driver_session *session, const struct driver_call *call,
                                       const struct partition *partition)
 {
     struct storage storage;
+    if (partition->migrating)
+        return error_new(ERR_CONFLICT, "the partition %s is migrating", partition->name);
     TRY(partition_power_off(session, call, partition, false, false));
     TRY(storage_load(session, call, &storage));
     TRY(mapping_detach(session, call, &storage, partition->system, partition->id, NULL));
+    TRY(hmc_progress(session->hmc, call, 50, "removing the system disk"));
+    TRY(remove_disks(session, call, partition->stamp, false));
+    TRY(hmc_progress(session->hmc, call, 80, "removing the partition"));
     return partition_delete(session, call, partition);
 }
 
@@ -251,9 +272,9 @@ static struct error *give_up(struct driver_session *session, const struct driver
         failed = remove_partition(session, &quiet, &now);
     else if (!failed)
         return error; /* it runs after all */
-    if (!failed || error_code(failed) == ERR_NOT_FOUND) {
-        error_ignore(failed); /* gone is what was wanted */
-        failed = remove_disks(session, &quiet, making->spec->id);
+    if (failed && error_code(failed) == ERR_NOT_FOUND) {
+        error_ignore(failed); /* somebody removed it */
+        failed = remove_disks(session, &quiet, making->spec->id, true);
     }
     if (!failed)
         return error;
@@ -340,14 +361,11 @@ struct error *instance_delete(struct driver_session *session, const struct drive
     if (found && !partition.stamp)
         return error_new(ERR_DENIED, "the partition %s was not made by the broker", partition.name);
     if (found) {
-        TRY(hmc_progress(session->hmc, call, 20, "removing the partition"));
-        TRY(remove_partition(session, call, &partition));
-    } else if (error_code(error) == ERR_NOT_FOUND) {
-        error_ignore(error); /* gone already; its disk may have been left */
-    } else {
-        return error;
+        TRY(hmc_progress(session->hmc, call, 20, "cutting the power"));
+        return remove_partition(session, call, &partition);
     }
-    TRY(hmc_progress(session->hmc, call, 70, "removing the system disk"));
-    const char *id = key->id ? key->id : found ? partition.stamp : NULL;
-    return id ? remove_disks(session, call, id) : NULL;
+    if (error_code(error) != ERR_NOT_FOUND)
+        return error;
+    error_ignore(error); /* gone already; its disk may have been left by whoever removed it */
+    return key->id ? remove_disks(session, call, key->id, true) : NULL;
 }

@@ -174,6 +174,20 @@ static void test_moves_and_moves_back(void **state)
     assert_lives(false);
 }
 
+/* A disk that nobody has mapped is still the moved partition's. */
+static void test_deleting_at_the_source_spares_a_fenced_target(void **state)
+{
+    struct driver_move_report report;
+    make();
+    assert_no_error(run(&report));
+    assert_no_error(driver->instance_stop(at_target, &fixture->call, &key, 0));
+    assert_no_error(driver->instance_fence(at_target, &fixture->call, &key));
+    assert_no_error(driver->instance_delete(fixture->session, &fixture->call, &key));
+    assert_no_error(driver->instance_release(at_target, &fixture->call, &key));
+    assert_no_error(driver->instance_start(at_target, &fixture->call, &key));
+    assert_string_equal(member(there, "state"), "running");
+}
+
 static void test_the_source_sees_it_go(void **state)
 {
     struct driver_move_report report;
@@ -567,6 +581,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, two_consoles, end)
 #define CASE_ONE(name) {#name " (one console)", name, one_console, end, NULL}
+        CASE(test_deleting_at_the_source_spares_a_fenced_target),
+        CASE_ONE(test_deleting_at_the_source_spares_a_fenced_target),
         CASE(test_moves_and_moves_back),
         CASE_ONE(test_moves_and_moves_back),
         CASE(test_the_source_sees_it_go),
