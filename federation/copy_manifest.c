@@ -19,7 +19,7 @@ struct copy_manifest {
 
 uint32_t copy_block_size(uint64_t size)
 {
-    uint32_t block = UINT32_C(1) << 20;
+    uint32_t block = UINT32_C(256) << 10;
     while (size / block > COPY_BLOCKS_MAX / 4 && block < COPY_BLOCK_MAX)
         block *= 2;
     return block;

@@ -32,8 +32,9 @@ struct copy_shape {
     char label[COPY_LABEL_MAX + 1]; /* which disk, in the caller's words */
 };
 
-/* The block size that a disk of `size` bytes gets when nobody says otherwise: 1 MiB, more where that would be
- * more than a quarter of COPY_BLOCKS_MAX blocks. */
+/* The block size that a disk of `size` bytes gets when nobody says otherwise: 256 KiB (what a pass over
+ * changes reads for a small write), more where that would be more than a quarter of COPY_BLOCKS_MAX blocks
+ * (over 1 TiB). */
 uint32_t copy_block_size(uint64_t size);
 /* ERR_INVALID when a member is out of range, ERR_TOO_LARGE for too many blocks. */
 struct error *copy_shape_check(const struct copy_shape *shape) ERROR_MUST_USE;

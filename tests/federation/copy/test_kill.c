@@ -223,6 +223,50 @@ static void killed_delta_pass(void **state)
     munmap(told, sizeof *told);
 }
 
+/* The server of the target dies with what it had not flushed yet: nothing of that may be in the progress
+ * file. */
+static void target_dies(void **state)
+{
+    unsigned deaths = 0;
+    size_t most = 0;
+    disk_make(source_file, SIZE, 60, 1);
+    struct export *source =
+        EXPORT("nbdkit", "--threads=1", "--filter=delay", "file", source_file, "delay-read=5ms");
+    while (deaths < 12) {
+        disk_fill(target_file, SIZE, 0xee);
+        struct copy_pass pass = {.changes = COPY_ALL};
+        for (bool through = false, first = true; !through; first = false) {
+            struct export *target =
+                EXPORT("nbdkit", "--threads=1", "--filter=cache", "file", target_file, "cache=writeback");
+            if (first)
+                pass = pass_between(source, target);
+            pass.target = export_end(target);
+            pass.block_size = BLOCK;
+            pass.tuning =
+                (struct copy_tuning){.memory_max = 8 * BLOCK, .checkpoint_us = 1000, .connections = 2};
+            int status;
+            pid_t pid = fork();
+            assert_true(pid >= 0);
+            if (pid == 0) {
+                struct copy_result result;
+                _exit(copy_pass_run(&pass, &result) != NULL);
+            }
+            int64_t after = (int64_t)draw(deaths < 12 ? 300000 : 20000000);
+            nanosleep(&(struct timespec){.tv_sec = after / 1000000, .tv_nsec = after % 1000000 * 1000}, NULL);
+            export_signal(target, SIGKILL);
+            assert_int_equal(waitpid(pid, &status, 0), pid);
+            through = status == 0;
+            deaths += !through;
+            export_stop(target);
+            size_t claims = through ? 0 : check_claims(&pass);
+            most = claims > most ? claims : most;
+        }
+        assert_same(source_file, target_file);
+    }
+    assert_true(most > 0);
+    export_stop(source);
+}
+
 static int begin(void **state)
 {
     if (exports_begin(state))
@@ -238,6 +282,6 @@ static int begin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(killed_full_pass),
-                                       cmocka_unit_test(killed_delta_pass)};
+                                       cmocka_unit_test(killed_delta_pass), cmocka_unit_test(target_dies)};
     return cmocka_run_group_tests(tests, begin, exports_end);
 }
