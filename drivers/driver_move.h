@@ -15,8 +15,8 @@
  * Exports. An export gives access to the disks of one instance as NBD exports until it is closed, beyond the
  * call and the session that opened it; it is named by a UUID of the broker's. Opening one that is open
  * already returns it; one that was lost (the broker, the daemon or the hypervisor's process died) is made
- * anew, with the same meaning or with `full_reason`. A driver that serves an export by a process or thread of
- * the broker's host ends it with the broker.
+ * anew, with the same meaning or with `full_reason`. Whoever writes flushes (NBD_CMD_FLUSH) before it closes.
+ * A driver that serves an export by a process or thread of the broker's host ends it with the broker.
  *
  * What a move leaves behind. As a rule the source keeps its definition and disks, off and fenced, and a
  * rollback starts it again. A provider whose own mobility takes the definition along (PowerVM's LPM) leaves

@@ -146,7 +146,13 @@ static struct error *describe_snapshots(struct driver_session *session, struct a
         return kvm_fault(session->connection, "could not list the snapshots of an instance");
     detail->snapshots = arena_array(arena, (size_t)count + 1, sizeof *detail->snapshots);
     for (int i = 0; i < count; i++) {
-        detail->snapshots[detail->snapshot_count++] = arena_strdup(arena, virDomainSnapshotGetName(list[i]));
+        const char *name = virDomainSnapshotGetName(list[i]);
+        name = arena_strndup(arena, name, strcspn(name, "~")); /* "NAME~" stands for it (snapshot.c) */
+        bool told = false;
+        for (size_t j = 0; j < detail->snapshot_count; j++)
+            told = told || strcmp(detail->snapshots[j], name) == 0;
+        if (!told)
+            detail->snapshots[detail->snapshot_count++] = name;
         (void)virDomainSnapshotFree(list[i]);
     }
     free(list);

@@ -9,11 +9,17 @@
 #include "drivers/kvm/instance.h"
 #include "drivers/kvm/xml.h"
 
-static struct error *change(struct arena *arena, const char *text, bool fenced, const char **ret_text)
+static struct error *change(struct arena *arena, const char *text, bool fenced, const char *move,
+                            const char **ret_text)
 {
+    const struct kvm_xml_node *mark;
     XML_AUTO struct kvm_xml *xml = NULL;
     TRY(kvm_xml_parse(text, "domain", &xml));
     kvm_xml_drop(xml, "/domain/seclabel[@model='" KVM_FENCE_MODEL "']");
+    kvm_xml_drop(xml, "/domain/metadata/y:instance/@move");
+    TRY(kvm_xml_node(xml, arena, "/domain/metadata/y:instance", &mark));
+    if (move)
+        kvm_xml_set(mark, "move", move);
     if (fenced) {
         const struct kvm_xml_node *root;
         const char *fence;
@@ -21,21 +27,19 @@ static struct error *change(struct arena *arena, const char *text, bool fenced, 
         TRY(kvm_domain_fence(arena, &fence));
         TRY(kvm_xml_add(xml, root, fence));
     } else {
-        const struct kvm_xml_node *mark;
-        TRY(kvm_xml_node(xml, arena, "/domain/metadata/y:instance", &mark));
         kvm_xml_set(mark, "state", KVM_STATE_READY);
     }
     return kvm_xml_print(xml, arena, ret_text);
 }
 
 static struct error *redefine(struct driver_session *session, struct arena *arena, virDomainPtr domain,
-                              bool fenced)
+                              bool fenced, const char *move)
 {
     char *text = virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE);
     if (!text)
         return kvm_fault(session->connection, "could not read a domain's definition");
     const char *changed;
-    struct error *error = change(arena, text, fenced, &changed);
+    struct error *error = change(arena, text, fenced, move, &changed);
     free(text);
     TRY(error);
     virDomainPtr defined = virDomainDefineXMLFlags(session->connection, changed, 0);
@@ -46,7 +50,7 @@ static struct error *redefine(struct driver_session *session, struct arena *aren
 }
 
 struct error *kvm_fence_set(struct driver_session *session, struct arena *arena, virDomainPtr domain,
-                            bool fenced)
+                            bool fenced, const char *move)
 {
     struct kvm_domain lasting;
     TRY(kvm_domain_read(session, arena, domain, true, &lasting));
@@ -54,7 +58,7 @@ struct error *kvm_fence_set(struct driver_session *session, struct arena *arena,
         return kvm_fault(session->connection, "could not keep instance %s from starting with its host",
                          lasting.uuid);
     if (lasting.fenced != fenced || (!fenced && !kvm_domain_is(&lasting, KVM_STATE_READY)))
-        TRY(redefine(session, arena, domain, fenced));
+        TRY(redefine(session, arena, domain, fenced, move));
     if (!fenced && virDomainSetAutostart(domain, 1) < 0)
         return kvm_fault(session->connection, "could not have instance %s started with its host",
                          lasting.uuid);
@@ -73,7 +77,7 @@ struct error *kvm_instance_fence(struct driver_session *session, const struct dr
     if (power != DRIVER_POWER_OFF)
         return error_new(ERR_CONFLICT, "instance %s runs: stop it first", definition.uuid);
     TRY(kvm_step(call, 30, "fence the instance"));
-    TRY(kvm_fence_set(session, call->arena, domain, true));
+    TRY(kvm_fence_set(session, call->arena, domain, true, NULL));
     /* Started between the look and the fence: then it runs, and only its next start is barred. */
     TRY(kvm_domain_read(session, call->arena, domain, false, &definition));
     TRY(kvm_instance_power(session, domain, &definition, &power, NULL));
@@ -96,5 +100,5 @@ struct error *kvm_instance_release(struct driver_session *session, const struct 
         return error_new(ERR_CONFLICT, "instance %s is on its way here: settle the move first",
                          definition.uuid);
     TRY(kvm_step(call, 30, "release the instance"));
-    return kvm_fence_set(session, call->arena, domain, false);
+    return kvm_fence_set(session, call->arena, domain, false, NULL);
 }

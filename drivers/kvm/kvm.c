@@ -7,8 +7,10 @@
 #include "drivers/kvm/fence.h"
 #include "drivers/kvm/instance.h"
 #include "drivers/kvm/inventory.h"
+#include "drivers/kvm/move.h"
 #include "drivers/kvm/session.h"
 #include "drivers/kvm/shell.h"
+#include "drivers/kvm/snapshot.h"
 #include "drivers/kvm/volume.h"
 
 const struct driver kvm_driver = {
@@ -17,7 +19,8 @@ const struct driver kvm_driver = {
     .summary = "QEMU/KVM hosts through libvirt",
     .capabilities = DRIVER_CAN_VOLUMES | DRIVER_CAN_CONSOLE | DRIVER_CAN_WATCH | DRIVER_CAN_ATTACH_RUNNING |
                     DRIVER_CAN_GROW_ATTACHED | DRIVER_CAN_DETAIL | DRIVER_CAN_READ_DISKS |
-                    DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_FENCE,
+                    DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_FENCE |
+                    DRIVER_CAN_SNAPSHOT | DRIVER_CAN_MOVE,
     .max_sessions = 8,
     .open = kvm_open,
     .close = kvm_close,
@@ -41,6 +44,12 @@ const struct driver kvm_driver = {
     .volume_delete = kvm_volume_delete,
     .watch = kvm_watch,
     .instance_detail = kvm_instance_detail,
+    .move_validate = kvm_move_validate,
+    .move_run = kvm_move_run,
+    .move_settle = kvm_move_settle,
+    .snapshot_create = kvm_snapshot_create,
+    .snapshot_revert = kvm_snapshot_revert,
+    .snapshot_delete = kvm_snapshot_delete,
     .export_open = kvm_export_open,
     .export_close = kvm_export_close,
     .checkpoint_delete = kvm_checkpoint_delete,

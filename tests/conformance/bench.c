@@ -128,6 +128,12 @@ struct gate *second_gate(void)
     return to_second;
 }
 
+struct driver_endpoint second_endpoint(void)
+{
+    (void)second_gate();
+    return endpoint_of(&second_cloud);
+}
+
 int case_start(void **state)
 {
     arena = arena_new();

@@ -28,6 +28,7 @@ int case_end(void **state);
 
 /* A second cloud, started at the first call and stopped with the bench. */
 struct gate *second_gate(void);
+struct driver_endpoint second_endpoint(void);
 
 /* 120 s, no progress function. */
 struct driver_call call_long(void);

@@ -55,7 +55,9 @@
     X(export_of_the_unknown)          \
     X(deleted_while_exported)         \
     X(snapshot_brings_disks_back)     \
-    X(revert_ends_deltas)
+    X(revert_ends_deltas)             \
+    X(live_move_changes_sides)        \
+    X(cancelled_move_stays)
 
 #define X(name) void name(void **state);
 ENDPOINT_CASES(X)

@@ -18,6 +18,9 @@ static bool can(enum driver_capability first, unsigned all)
     struct driver_export opened;
     const struct driver_key key = {.id = id_new_in(arena)};
     const struct driver_export_spec export = {.id = key.id, .access = DRIVER_READ};
+    const struct driver_endpoint nowhere = {
+        .id = "nowhere", .url = conformance_peer.refused_url, .timeout_us = MOMENT_SECOND};
+    const struct driver_move_spec move = {.id = key.id, .target = &nowhere};
     if (!gate_can(gate, first)) {
         if (first == DRIVER_CAN_DETAIL)
             FAILS(gate_instance_detail(gate, &call, &key, &detail), ERR_UNSUPPORTED);
@@ -25,6 +28,8 @@ static bool can(enum driver_capability first, unsigned all)
             FAILS(gate_instance_fence(gate, &call, &key), ERR_UNSUPPORTED);
         else if (first == DRIVER_CAN_SNAPSHOT)
             FAILS(gate_snapshot_create(gate, &call, &key, "none", false), ERR_UNSUPPORTED);
+        else if (first == DRIVER_CAN_MOVE)
+            FAILS(gate_move_validate(gate, &call, &key, &move), ERR_UNSUPPORTED);
         else if (first == DRIVER_CAN_READ_DISKS)
             FAILS(gate_export_open(gate, &call, &key, &export, &opened), ERR_UNSUPPORTED);
         return false;
@@ -133,6 +138,12 @@ static struct driver_shell_spec new_shell(const char *name, const struct driver_
                                       .network = cloud.network,
                                       .disks = disks,
                                       .disk_count = count};
+}
+
+static bool count_down(void *context, int percent, const char *step)
+{
+    int *left = context;
+    return --*left > 0;
 }
 
 /* --- details --- */
@@ -573,4 +584,78 @@ void revert_ends_deltas(void **state)
     assert_int_equal(disk_changed(disk, FAR, AREA), AREA);
     disk_expect(disk, FAR, AREA, 0x75);
     closed(spec.id, delta.id, false);
+}
+
+/* --- moves --- */
+
+void live_move_changes_sides(void **state)
+{
+    if (!can(DRIVER_CAN_MOVE, DRIVER_CAN_DETAIL | DRIVER_CAN_FENCE) || !conformance_peer.moves_between)
+        return;
+    struct driver_instance_spec spec = running("moves");
+    struct gate *there = second_gate();
+    struct driver_endpoint target = second_endpoint();
+    struct driver_detail detail = detail_of(spec.id);
+    const struct driver_shell_disk disk = {
+        .size_bytes = boot_disk(&detail)->size_bytes, .boot = true, .high_performance = false};
+    const struct driver_move_spec move = {
+        .id = id_new_in(arena), .target = &target, .network = cloud.network, .disks = &disk, .disk_count = 1};
+    struct driver_call call = call_long();
+    struct driver_move_report report;
+    struct driver_instance found;
+    enum driver_side side;
+    OK(gate_move_validate(gate, &call, &KEY(spec.id), &move));
+    FAILS(gate_instance_find(there, &call, &KEY(spec.id), &found), ERR_NOT_FOUND);
+    /* Settling a move that never began leaves everything as it is. */
+    OK(gate_move_settle(gate, &call, &KEY(spec.id), &move, false, &side));
+    assert_int_equal(side, DRIVER_SIDE_SOURCE);
+    wait_for_power(spec.id, DRIVER_POWER_ON);
+    OK(gate_move_run(gate, &call, &KEY(spec.id), &move, &report));
+    OK(gate_instance_find(there, &call, &KEY(spec.id), &found));
+    assert_int_equal(found.power, DRIVER_POWER_ON);
+    assert_int_equal(found.memory_mb, spec.memory_mb);
+    if (report.ref)
+        assert_string_equal(report.ref, found.ref);
+    OK(gate_instance_find(gate, &call, &KEY(spec.id), &found));
+    assert_int_equal(found.power, DRIVER_POWER_OFF);
+    assert_true(detail_of(spec.id).fenced);
+    FAILS(gate_instance_start(gate, &call, &KEY(spec.id)), ERR_CONFLICT);
+    for (int i = 0; i < 2; i++) {
+        OK(gate_move_settle(gate, &call, &KEY(spec.id), &move, true, &side));
+        assert_int_equal(side, DRIVER_SIDE_TARGET);
+    }
+    OK(gate_instance_stop(there, &call, &KEY(spec.id), 0));
+    OK(gate_instance_start(there, &call, &KEY(spec.id)));
+    OK(gate_instance_delete(gate, &call, &KEY(spec.id)));
+    OK(gate_instance_find(there, &call, &KEY(spec.id), &found));
+    assert_int_equal(found.power, DRIVER_POWER_ON);
+}
+
+void cancelled_move_stays(void **state)
+{
+    if (!can(DRIVER_CAN_MOVE, DRIVER_CAN_DETAIL | DRIVER_CAN_FENCE) || !conformance_peer.moves_between)
+        return;
+    struct driver_instance_spec spec = running("cancels");
+    struct driver_endpoint target = second_endpoint();
+    struct driver_detail detail = detail_of(spec.id);
+    const struct driver_shell_disk disk = {.size_bytes = boot_disk(&detail)->size_bytes, .boot = true};
+    struct driver_move_spec move = {.id = id_new_in(arena),
+                                    .target = &target,
+                                    .network = cloud.network,
+                                    .disks = &disk,
+                                    .disk_count = 1,
+                                    .bandwidth = 4 * MIB};
+    for (int looks = 2; looks <= 6; looks += 4) {
+        struct driver_call call = call_long();
+        struct driver_move_report report;
+        struct driver_instance found;
+        int left = looks;
+        call.progress = count_down;
+        call.context = &left;
+        FAILS(gate_move_run(gate, &call, &KEY(spec.id), &move, &report), ERR_CANCELLED);
+        call.progress = NULL;
+        FAILS(gate_instance_find(second_gate(), &call, &KEY(spec.id), &found), ERR_NOT_FOUND);
+        wait_for_power(spec.id, DRIVER_POWER_ON);
+        assert_false(detail_of(spec.id).fenced);
+    }
 }

@@ -67,5 +67,6 @@ const struct peer conformance_peer = {.driver = &kvm_driver,
                                       .has_foreign = true,
                                       .console_says = "yunqiao",
                                       .system_disk_gb = 1,
+                                      .moves_between = true,
                                       .touch = touch,
                                       .refused_url = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"};
