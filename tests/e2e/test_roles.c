@@ -99,6 +99,7 @@ static const struct rule rules[] = {
     {"/v1/assessments", "GET", LIST, NULL},
     {"/v1/assessments", "POST", OPEN, "{}"},
     {"/v1/assessments/{assessment}", NULL, HIDDEN, NULL},
+    {"/v1/assessments/{assessment}:plan", NULL, HIDDEN, "{}"},
     {"/v1/consents", "GET", LIST, NULL},
     {"/v1/consents", "POST", OPEN, "{}"},
     {"/v1/consents/{consent}", NULL, HIDDEN, NULL},

@@ -302,6 +302,42 @@ static void kinds_that_people_move(void **state)
     assert_false(json_is_true(json_object_get(report_of(whole, 0), "movable")));
 }
 
+/* What the assessed machines come to as a wave. */
+static void a_wave_of_it_is_planned(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    char web[37], app[37];
+    (void)state;
+    build(TWO, "web", web);
+    house_id("app", app);
+    json_t *whole =
+        assessed(arena, ENGINEER, body_of(arena, arena_printf(arena, "\"%s\",\"%s\"", web, app), "ext", ""));
+    const char *path = arena_printf(arena, "/v1/assessments/%s:plan", desk_text(whole, "id"));
+    json_t *plan = desk_call(arena, ENGINEER, "POST", path,
+                             arena_printf(arena, "{\"limits\":{\"link\":1},\"order\":[\"%s\"]}", app), 200);
+    const json_t *hosts = json_object_get(plan, "hosts"), *first = json_array_get(hosts, 0),
+                 *second = json_array_get(hosts, 1);
+    assert_int_equal(json_array_size(hosts), 2);
+    assert_string_equal(desk_text(first, "instance"), app);
+    assert_string_equal(desk_text(first, "ends_at"), desk_text(second, "starts_at")); /* one at a time */
+    assert_true(json_integer_value(json_object_get(json_object_get(second, "waited_seconds"), "link")) > 0);
+    const json_t *system = json_array_get(json_object_get(plan, "systems"), 0);
+    assert_string_equal(desk_text(system, "rule"), "five-working-days");
+    assert_true(json_is_false(json_object_get(system, "late")));
+    struct process *client =
+        desk_client(ENGINEER, (const char *const[]){"wave", "plan", desk_text(whole, "id"), NULL});
+    const char *line;
+    bool told = false;
+    while ((line = process_line(client, 60 * MOMENT_SECOND)))
+        told = told || (strstr(line, "u001") && strstr(line, "five-working-days"));
+    (void)process_stop(client);
+    assert_true(told);
+    desk_call(arena, ENGINEER, "POST", path, "{\"limits\":{\"link\":0}}", 422);
+    desk_call(arena, ENGINEER, "POST", path, "{\"windows\":[{\"from\":\"2026-12-01T00:00:00Z\"}]}", 422);
+    desk_call(arena, OTHER_REGULATOR, "POST", path, "{}", 404);
+    desk_call(arena, OPERATOR, "POST", path, "{}", 403);
+}
+
 /* The client asks, waits, saves the page and prints what there is. */
 static void from_the_command_line(void **state)
 {
@@ -353,9 +389,9 @@ static void a_report_never_changes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_machine_that_can_move), TEST(what_stands_in_the_way), TEST(consent_and_quota_are_weighed),
-        TEST(a_report_on_paper),       TEST(who_asks_and_who_sees),  TEST(kinds_that_people_move),
-        TEST(a_report_never_changes),  TEST(from_the_command_line),
+        TEST(a_machine_that_can_move), TEST(what_stands_in_the_way),  TEST(consent_and_quota_are_weighed),
+        TEST(a_report_on_paper),       TEST(who_asks_and_who_sees),   TEST(kinds_that_people_move),
+        TEST(a_report_never_changes),  TEST(a_wave_of_it_is_planned), TEST(from_the_command_line),
     };
     return cmocka_run_group_tests(tests, desk_open, desk_close);
 }
