@@ -42,7 +42,7 @@ struct error *move_open(struct driver_session *session, const struct driver_call
 {
     struct move move = {.source = session};
     const char *here = NULL, *there = NULL;
-    struct error *error = session_open(spec->target, call, &move.target);
+    struct error *error = powervm_open(spec->target, call, &move.target);
     if (!error)
         error = console_id(move.source, call, &here);
     if (!error)
@@ -52,7 +52,7 @@ struct error *move_open(struct driver_session *session, const struct driver_call
         error = move.one_hmc ? check_ends(&move, call) : NULL;
     }
     if (error) {
-        session_close(move.target);
+        powervm_close(move.target);
         return error_wrap(error, "target %s", spec->target->id);
     }
     *ret_move = move;
@@ -61,7 +61,7 @@ struct error *move_open(struct driver_session *session, const struct driver_call
 
 void move_close(struct move *move)
 {
-    session_close(move->target);
+    powervm_close(move->target);
     move->target = NULL;
 }
 

@@ -46,8 +46,8 @@ const struct driver powervm_driver = {
                     DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED | DRIVER_CAN_DETAIL |
                     DRIVER_CAN_FENCE | DRIVER_CAN_MOVE,
     .max_sessions = MAX_SESSIONS,
-    .open = session_open,
-    .close = session_close,
+    .open = powervm_open,
+    .close = powervm_close,
     .ping = ping,
     .about = about,
     .inventory = inventory_read,

@@ -40,7 +40,7 @@ static struct error *read_options(struct driver_session *session, const json_t *
     return NULL;
 }
 
-void session_close(struct driver_session *session)
+void powervm_close(struct driver_session *session)
 {
     if (!session)
         return;
@@ -50,7 +50,7 @@ void session_close(struct driver_session *session)
     free(session);
 }
 
-struct error *session_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
+struct error *powervm_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
                            struct driver_session **ret_session)
 {
     struct driver_session *session = xcalloc(1, sizeof *session);
@@ -61,7 +61,7 @@ struct error *session_open(const struct driver_endpoint *endpoint, const struct 
     if (!error)
         error = hmc_open(endpoint, call, &session->hmc);
     if (error) {
-        session_close(session);
+        powervm_close(session);
         return error;
     }
     *ret_session = session;

@@ -35,9 +35,9 @@ struct driver_session {
 };
 
 /* Reads and checks the options (unknown members and bad values are ERR_INVALID) and logs on. */
-struct error *session_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
+struct error *powervm_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
                            struct driver_session **ret_session) ERROR_MUST_USE;
 /* Logs off and frees; accepts NULL. */
-void session_close(struct driver_session *session);
+void powervm_close(struct driver_session *session);
 
 #endif

@@ -148,8 +148,8 @@ static struct error *start(struct driver_session *session, const struct driver_c
     return find_datacenter(session, call);
 }
 
-struct error *session_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
-                           struct driver_session **ret_session)
+struct error *vmware_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
+                          struct driver_session **ret_session)
 {
     if (!endpoint->url || strncmp(endpoint->url, "https://", 8) != 0)
         return error_new(ERR_INVALID, "the URL of a vSphere endpoint starts with https://");
@@ -170,7 +170,7 @@ struct error *session_open(const struct driver_endpoint *endpoint, const struct 
     if (!error)
         error = start(session, call);
     if (error) {
-        session_close(session);
+        vmware_close(session);
         return error_wrap(error, "could not open %s", endpoint->url);
     }
     *ret_session = session;
@@ -186,7 +186,7 @@ static void log_out(struct driver_session *session)
     error_ignore(session_do(session, &call, &request)); /* the peer ends idle sessions itself */
 }
 
-void session_close(struct driver_session *session)
+void vmware_close(struct driver_session *session)
 {
     if (!session)
         return;

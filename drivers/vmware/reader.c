@@ -24,7 +24,7 @@ static struct driver_call new_call(struct reader *reader)
 static void reader_close(void *handle)
 {
     struct reader *reader = handle;
-    session_close(reader->session);
+    vmware_close(reader->session);
     arena_free(reader->arena);
     free(reader);
 }
@@ -45,7 +45,7 @@ static struct error *reader_open(void *context, void **ret_handle)
     reader->disk = disk;
     reader->arena = arena_new();
     struct driver_call call = new_call(reader);
-    struct error *error = check_denied(disk, session_open(&disk->endpoint, &call, &reader->session));
+    struct error *error = check_denied(disk, vmware_open(&disk->endpoint, &call, &reader->session));
     if (error) {
         reader_close(reader);
         return error;

@@ -99,9 +99,9 @@ struct error *session_view(struct driver_session *session, const struct driver_c
 void session_forget_view(struct driver_session *session);
 
 /* In login.c: the driver's open and close. */
-struct error *session_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
-                           struct driver_session **ret_session) ERROR_MUST_USE;
-void session_close(struct driver_session *session);
+struct error *vmware_open(const struct driver_endpoint *endpoint, const struct driver_call *call,
+                          struct driver_session **ret_session) ERROR_MUST_USE;
+void vmware_close(struct driver_session *session);
 
 /* In watch.c. */
 void watch_forget(struct driver_session *session);

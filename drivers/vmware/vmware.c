@@ -40,8 +40,8 @@ const struct driver vmware_driver = {
                     DRIVER_CAN_FENCE,
     .max_sessions = 8,
 
-    .open = session_open,
-    .close = session_close,
+    .open = vmware_open,
+    .close = vmware_close,
     .ping = vmware_ping,
     .about = vmware_about,
     .inventory = inventory_take,
