@@ -65,12 +65,10 @@ static struct lent_gate *find_entry(struct fleet *fleet, const char *endpoint)
     return NULL;
 }
 
-static struct error *make_gate(struct fleet *fleet, const struct endpoint_row *row, struct gate **ret_gate)
+/* `*ret_password` is the caller's, for secret_free. */
+static struct error *read_endpoint(struct fleet *fleet, const struct endpoint_row *row,
+                                   struct driver_endpoint *ret_endpoint, char **ret_password)
 {
-    const struct driver *driver = fleet_driver(fleet, row->driver);
-    if (!driver)
-        return error_new(ERR_INVALID, "endpoint \"%s\" wants driver \"%s\", which this broker lacks", row->id,
-                         row->driver);
     TRY_DOING(endpoint_check_url(row->url), "the URL of endpoint \"%s\"", row->id); /* of older rows */
     char *password = NULL;
     if (row->secret)
@@ -78,17 +76,49 @@ static struct error *make_gate(struct fleet *fleet, const struct endpoint_row *r
     if (row->secret)
         TRY_DOING(secret_read(row->secret, &password), "could not read the secret of endpoint \"%s\"",
                   row->id);
-    struct driver_endpoint endpoint = {.id = row->id,
-                                       .url = row->url,
-                                       .username = row->username,
-                                       .password = password,
-                                       .ca_file = row->ca_file,
-                                       .fingerprint = row->fingerprint,
-                                       .options = row->options,
-                                       .timeout_us = row->timeout_us};
+    *ret_endpoint = (struct driver_endpoint){.id = row->id,
+                                             .url = row->url,
+                                             .username = row->username,
+                                             .password = password,
+                                             .ca_file = row->ca_file,
+                                             .fingerprint = row->fingerprint,
+                                             .options = row->options,
+                                             .timeout_us = row->timeout_us};
+    *ret_password = password;
+    return NULL;
+}
+
+static struct error *make_gate(struct fleet *fleet, const struct endpoint_row *row, struct gate **ret_gate)
+{
+    const struct driver *driver = fleet_driver(fleet, row->driver);
+    struct driver_endpoint endpoint;
+    char *password;
+    if (!driver)
+        return error_new(ERR_INVALID, "endpoint \"%s\" wants driver \"%s\", which this broker lacks", row->id,
+                         row->driver);
+    TRY(read_endpoint(fleet, row, &endpoint, &password));
     struct error *error = gate_new(driver, &endpoint, NULL, ret_gate);
     secret_free(password);
     return error;
+}
+
+static void forget_password(void *password)
+{
+    secret_free(password);
+}
+
+struct error *fleet_endpoint(struct fleet *fleet, struct db *db, struct arena *arena, const char *endpoint,
+                             struct driver_endpoint *ret_endpoint)
+{
+    struct endpoint_row row;
+    char *password;
+    TRY(endpoint_load(db, arena, endpoint, &row));
+    if (!row.enabled)
+        return error_new(ERR_CONFLICT, "endpoint \"%s\" is disabled", endpoint);
+    TRY(read_endpoint(fleet, &row, ret_endpoint, &password));
+    if (password)
+        arena_defer(arena, forget_password, password);
+    return NULL;
 }
 
 /* Unlinks a retired entry that nobody uses; call with the lock held, free what it returns without. */

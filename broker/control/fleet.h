@@ -29,6 +29,11 @@ static inline void fleet_return_cleanup(struct lent_gate **lent)
 
 struct gate *lent_gate(const struct lent_gate *lent);
 
+/* How to connect there, with its secret, for a driver that speaks to two endpoints; lives as long as the
+ * arena. Errors as of fleet_borrow. */
+struct error *fleet_endpoint(struct fleet *fleet, struct db *db, struct arena *arena, const char *endpoint,
+                             struct driver_endpoint *ret_endpoint) ERROR_MUST_USE;
+
 const struct secret_reach *fleet_reach(const struct fleet *fleet);
 /* Whether the driver is known, and what it can do. */
 const struct driver *fleet_driver(const struct fleet *fleet, const char *name);

@@ -87,6 +87,16 @@ struct error *resource_set_attached(struct db *db, const struct resource *resour
 struct error *resource_set_address(struct db *db, const struct resource *resource,
                                    const char *address) ERROR_MUST_USE;
 
+/* Where a resource lives. `ref` NULL: not known there. */
+struct resource_place {
+    const char *cloud, *provider, *zone, *endpoint, *ref;
+};
+/* It lives there from now on, its usage too, under that provider's prices; an address that was seen is
+ * forgotten until the next inventory. *resource is as the row afterwards. The caller holds the row and has
+ * seen to quota and room. */
+struct error *resource_relocate(struct db *db, struct arena *arena, struct resource *resource,
+                                const struct resource_place *place, moment now) ERROR_MUST_USE;
+
 /* From `now` on it uses what its kind, spec, power and provider's agreement say (metering/usage.h); ended
  * ones use nothing, nor do those that an operator is asked to release when the agreement says so. When this
  * broker's clock is behind the resource's latest change, which another broker's or an earlier clock told, the

@@ -85,6 +85,13 @@ static const struct db_statement set_address = {
     "resource_address", "UPDATE resource SET address = $3, version = version + 1"
                         " WHERE unit_id = $1 AND id = $2 AND address IS DISTINCT FROM $3"};
 
+static const struct db_statement relocate = {
+    "resource_relocate",
+    "UPDATE resource SET cloud_id = $3, provider_id = $4, zone_id = $5, endpoint_id = $6, ref = $7,"
+    " spec = CASE WHEN spec ? 'zone' THEN jsonb_set(spec, '{zone}', to_jsonb($5::text)) ELSE spec END,"
+    " address = NULL, version = version + 1, touched_at = $8 WHERE unit_id = $1 AND id = $2"
+    " RETURNING spec"};
+
 static enum resource_state state_of(const char *name)
 {
     enum resource_state state = RESOURCE_REQUESTED;
@@ -279,4 +286,24 @@ struct error *resource_set_attached(struct db *db, const struct resource *r, con
 struct error *resource_set_address(struct db *db, const struct resource *r, const char *address)
 {
     return db_run(db, &set_address, DB_VALUES(db_text(r->unit), db_text(r->id), db_text(address)), NULL);
+}
+
+struct error *resource_relocate(struct db *db, struct arena *arena, struct resource *r,
+                                const struct resource_place *place, moment now)
+{
+    struct db_rows *rows;
+    TRY(db_query_one(db, &relocate,
+                     DB_VALUES(db_text(r->unit), db_text(r->id), db_text(place->cloud),
+                               db_text(place->provider), db_text(place->zone), db_text(place->endpoint),
+                               db_text(place->ref), db_moment(now)),
+                     "such resource", &rows));
+    (void)db_hold(arena, rows);
+    r->cloud = place->cloud;
+    r->provider = place->provider;
+    r->zone = place->zone;
+    r->endpoint = place->endpoint;
+    r->ref = place->ref;
+    r->address = NULL;
+    r->spec = json_hold(arena, db_get_json(rows, 0, 0));
+    return resource_meter(db, r, now);
 }

@@ -7,6 +7,7 @@
 
 #include "broker/base/json.h"
 #include "broker/control/drift.h"
+#include "broker/control/other_side.h"
 #include "broker/control/quota.h"
 #include "broker/control/resource.h"
 #include "catalog/provider.h"
@@ -20,7 +21,9 @@ struct comparing {
     struct resource *held; /* by id */
     moment *touched;
     size_t held_count;
-    bool *reported;        /* of each held one */
+    bool *reported;            /* of each held one */
+    struct other_side *others; /* by resource */
+    size_t other_count;
     struct billed *billed; /* by resource */
     size_t billed_count;
     struct agreement agreement; /* of the endpoint's provider */
@@ -40,6 +43,19 @@ static int compare_id(const void *key, const void *element)
 static struct resource *find_held(const struct comparing *c, const char *id)
 {
     return id ? bsearch(id, c->held, c->held_count, sizeof *c->held, compare_id) : NULL;
+}
+
+static int compare_other_id(const void *key, const void *element)
+{
+    return strcmp(key, ((const struct other_side *)element)->resource);
+}
+
+/* The other side of something that moves between clouds; one that runs and may not is none. */
+static bool is_other_side(const struct comparing *c, const char *id, bool runs)
+{
+    const struct other_side *other =
+        id ? bsearch(id, c->others, c->other_count, sizeof *c->others, compare_other_id) : NULL;
+    return other && (other->may_run || !runs);
 }
 
 static int compare_billed_id(const void *key, const void *element)
@@ -190,6 +206,8 @@ static struct error *compare_instance(struct comparing *c, const struct driver_i
 {
     struct resource *resource = find_held(c, seen->id);
     bool copied = resource && c->reported[resource - c->held]; /* a clone carries the stamp of its original */
+    if (!resource && is_other_side(c, seen->id, seen->power != DRIVER_POWER_OFF))
+        return NULL;
     if (!resource || strcmp(resource->kind, "instance") || copied)
         return add_unknown(c, seen, copied);
     c->reported[resource - c->held] = true;
@@ -205,6 +223,8 @@ static struct error *compare_volume(struct comparing *c, const struct driver_vol
     struct resource *resource = find_held(c, seen->id);
     if (!seen->id)
         return NULL; /* system disks and what others keep there: counted by the pools */
+    if (!resource && is_other_side(c, seen->id, false))
+        return NULL;
     json_t *reported = report_json(c, NULL, seen);
     if (!resource || strcmp(resource->kind, "volume")) {
         struct drift *drift = new_drift(c, DRIFT_ORPHAN, seen->id, NULL);
@@ -289,6 +309,8 @@ static void measure_storage(struct comparing *c)
     for (size_t i = 0; i < c->held_count; i++)
         if (c->reported[i] && !has_ended(&c->held[i]))
             demand_add(&ours, c->held[i].kind, c->held[i].spec, 1);
+    for (size_t i = 0; i < c->other_count; i++) /* their room is promised too */
+        demand_add(&ours, c->others[i].kind, c->others[i].spec, 1);
     int64_t standard = (int64_t)capacity->standard_gb_allocated - ours.amount[METRIC_STANDARD_GB];
     int64_t high = (int64_t)capacity->high_gb_allocated - ours.amount[METRIC_HIGH_GB];
     c->capacity.total[METRIC_VCPU] = (int64_t)capacity->cores_total * VCPU_PER_CORE;
@@ -344,6 +366,7 @@ static struct error *load(struct comparing *c, moment now)
     TRY(billed_of_endpoint(c->db, c->arena, endpoint->id, &c->billed, &c->billed_count));
     TRY(resource_of_endpoint(c->db, c->arena, endpoint->id, c->report->taken, &c->held, &c->touched,
                              &c->held_count));
+    TRY(other_side_list(c->db, c->arena, endpoint->id, &c->others, &c->other_count));
     c->reported = arena_array(c->arena, c->held_count, sizeof *c->reported);
     /* every seen instance may differ three times, every volume twice, every held and billed one once */
     c->drifts = arena_array(c->arena,
