@@ -115,6 +115,7 @@ struct migration_facts {
     bool accepted;                  /* the using unit has accepted the outcome */
     bool clean;                     /* no entry of the ledger is open */
     bool copied;                    /* the target has had a whole pass */
+    bool stuck;                     /* passes do not get shorter any more */
     bool behind;                    /* synced: it is time for another pass */
     int64_t predicted_us;           /* downtime if it were cut over now; −1: not known */
     int64_t agreed_us;              /* that is agreed; 0: any */

@@ -178,10 +178,10 @@ static struct migration_decision at_end(const struct migration_table *table, enu
     if (migration_ended(state))
         return (struct migration_decision){.act = MIGRATION_ACT_END};
     if (state == MIGRATION_COPYING && !migration_fits(facts))
-        return warm ? effect_or_not(table, state, done, MIGRATION_PASS, facts)
-                    : (struct migration_decision){.act = MIGRATION_ACT_WAIT,
-                                                  .why =
-                                                      "the predicted downtime is longer than what is agreed"};
+        return warm && !facts->stuck ? effect_or_not(table, state, done, MIGRATION_PASS, facts)
+                                     : (struct migration_decision){
+                                           .act = MIGRATION_ACT_WAIT,
+                                           .why = "the predicted downtime is longer than what is agreed"};
     if (state == MIGRATION_SYNCED && !migration_fits(facts))
         return say(MIGRATION_EVENT_GREW, "the predicted downtime is longer than what is agreed");
     if (state == MIGRATION_SYNCED && warm && facts->behind)

@@ -98,6 +98,11 @@ static const struct cli_column fulfilment_columns[] = {
     {"FULFILMENT", "id", false, 0}, {"VERB", "verb", false, 0},       {"KIND", "kind", false, 0},
     {"NAME", "name", false, 0},     {"UNIT", "unit", false, 0},       {"CLOUD", "cloud", false, 0},
     {"DUE", "due_at", false, 0},    {"OVERDUE", "overdue", false, 0}, {0}};
+static const struct cli_column migration_columns[] = {
+    {"MIGRATION", "id", false, 0},          {"INSTANCE", "name", false, 0},
+    {"FROM", "source.cloud", false, 0},     {"TO", "target.cloud", false, 0},
+    {"METHOD", "method", false, 0},         {"STATE", "state", false, 0},
+    {"HOLD UNTIL", "hold_until", false, 0}, {0}};
 static const struct cli_column resource_columns[] = {{"RESOURCE", "id", false, 0},
                                                      {"KIND", "kind", false, 0},
                                                      {"NAME", "name", false, 0},
@@ -248,6 +253,9 @@ const struct cli_command list_commands[] = {
     LIST("fulfilment list", "/v1/fulfilments", fulfilment_columns, "cloud,kind,state",
          "what the provider's operator has to do (--cloud, --kind, --state)"),
     SHOW("fulfilment show", "/v1/fulfilments/{}", "one fulfilment with what is asked"),
+    LIST("migrate list", "/v1/migrations", migration_columns, "state,system,cloud,instance",
+         "moves between clouds (--state, --system, --cloud, --instance)"),
+    SHOW("migrate show", "/v1/migrations/{}", "one move with its plans, history, ledger and passes"),
     LIST("usage list", "/v1/usage", usage_columns, "unit,system,cloud,provider,resource,item,from,to",
          "usage intervals (--unit, --system, --cloud, --provider, --resource, --item, --from, --to)"),
     LIST("usage events", "/v1/usage-events", usage_event_columns, "state,provider,source,subject,unit,cloud",
@@ -278,10 +286,7 @@ const struct cli_command list_commands[] = {
     {0},
 };
 
-const struct cli_command *const cli_command_tables[] = {list_commands,      make_commands,
-                                                        operate_commands,   money_commands,
-                                                        statement_commands, budget_commands,
-                                                        export_commands,    verify_commands,
-                                                        archive_commands,   usage_commands,
-                                                        consent_commands,   assess_commands,
-                                                        wave_commands,      NULL};
+const struct cli_command *const cli_command_tables[] = {
+    list_commands,    make_commands,   operate_commands, money_commands,   statement_commands,
+    budget_commands,  export_commands, verify_commands,  archive_commands, usage_commands,
+    consent_commands, assess_commands, wave_commands,    migrate_commands, NULL};

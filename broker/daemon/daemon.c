@@ -13,7 +13,6 @@
 #include "broker/control/fleet.h"
 #include "broker/control/operate.h"
 #include "broker/control/order.h"
-#include "broker/control/services.h"
 #include "broker/control/sync.h"
 #include "broker/daemon/certificate.h"
 #include "broker/daemon/maintenance.h"
@@ -28,6 +27,8 @@
 #include "drivers/powervm/powervm.h"
 #include "drivers/vmware/vmware.h"
 #include "federation/assess_store.h"
+#include "federation/migration_job.h"
+#include "federation/services.h"
 #include "metering/archive.h"
 
 #define SLOW_STOP_US (5 * MOMENT_SECOND)
@@ -42,7 +43,7 @@ struct daemon {
     struct auth *auth;
     struct registry *registry;
     struct fleet *fleet;
-    struct services services;
+    struct federation_services services;
     struct job_runner *runner;
     struct maintenance_settings maintenance_settings;
     struct maintenance *maintenance;
@@ -102,7 +103,7 @@ static struct error *open_fleet(struct daemon *daemon)
     daemon->fleet =
         fleet_new(daemon->registry, &(struct secret_reach){.own = daemon->settings.data_dir,
                                                            .within = daemon->settings.secret_dir});
-    daemon->services = (struct services){
+    daemon->services.control = (struct services){
         .metering = {.auth = daemon->auth,
                      .rate_workers = (unsigned)daemon->settings.rate_workers,
                      .archive_dir = daemon->settings.archive_dir ? daemon->settings.archive_dir
@@ -111,13 +112,19 @@ static struct error *open_fleet(struct daemon *daemon)
         .auth = daemon->auth,
         .fleet = daemon->fleet,
         .clock = daemon->clock};
+    daemon->services.copy_dir = arena_printf(daemon->arena, "%s/copies", daemon->settings.data_dir);
+    daemon->services.migration_approvals = daemon->settings.migration_approvals;
+    const char *approvals = daemon->settings.migration_approvals;
+    if (strcmp(approvals, "none") && strcmp(approvals, "unit") && strcmp(approvals, "unit+platform"))
+        return error_new(ERR_INVALID, "migration_approvals must be none, unit or unit+platform, not \"%s\"",
+                         approvals);
     return NULL;
 }
 
 static struct error *start_work(struct daemon *daemon)
 {
-    static const struct job_type *const types[] = {&order_job, &operate_job, &sync_job, &archive_job,
-                                                   &assess_job};
+    static const struct job_type *const types[] = {&order_job,   &operate_job, &sync_job,
+                                                   &archive_job, &assess_job,  &migration_job};
     const struct settings *settings = &daemon->settings;
     const struct job_runner_settings runner = {.conninfo = daemon->conninfo,
                                                .types = types,
@@ -129,7 +136,7 @@ static struct error *start_work(struct daemon *daemon)
         TRY(job_runner_start(&runner, &daemon->runner));
     daemon->maintenance_settings.conninfo = daemon->conninfo;
     daemon->maintenance_settings.auth = daemon->auth;
-    daemon->maintenance_settings.metering = &daemon->services.metering;
+    daemon->maintenance_settings.metering = &daemon->services.control.metering;
     daemon->maintenance_settings.clock = daemon->clock;
     atomic_store(&daemon->maintenance_settings.sync_interval, settings->sync_interval);
     atomic_store(&daemon->maintenance_settings.close_months, settings->close_months);

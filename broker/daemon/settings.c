@@ -183,6 +183,14 @@ static const struct config_option options[] = {
      .max = MOMENT_HOUR,
      .argument = "DURATION",
      .help = "How long calls and job steps may still run when the broker is asked to stop."},
+    {.name = "migration_approvals",
+     .type = CONFIG_TEXT,
+     .offset = AT(migration_approvals),
+     .fallback = "unit",
+     .argument = "WHOSE",
+     .help =
+         "Who approves a move to another cloud before it starts: none, unit or unit+platform. A move keeps "
+         "what was asked when it was planned."},
     {.name = "admin_token",
      .type = CONFIG_BOOL,
      .offset = AT(admin_token),

@@ -21,6 +21,7 @@ struct settings {
     bool close_months;
     int64_t drain;
     bool admin_token;
+    const char *migration_approvals;
 };
 
 extern const struct config_table settings_table;

@@ -36,7 +36,7 @@ enum outside {
 struct ground {
     struct world *world;
     char *instance, *volume, *address, *bandwidth, *order, *operation, *bill, *budget, *bid, *drift,
-        *fulfilment, *consent, *assessment;
+        *fulfilment, *consent, *assessment, *migration;
     char month[8];
     char *inside[ROLE_COUNT], *outside[ROLE_COUNT]; /* tokens */
 };
@@ -104,6 +104,10 @@ static const struct rule rules[] = {
     {"/v1/consents", "POST", OPEN, "{}"},
     {"/v1/consents/{consent}", NULL, HIDDEN, NULL},
     {"/v1/consents/{consent}:withdraw", NULL, HIDDEN, "{\"reason\":\"r\"}"},
+    {"/v1/migrations", "GET", LIST, NULL},
+    {"/v1/migrations", "POST", OPEN, "{}"},
+    {"/v1/migrations/{migration}", NULL, HIDDEN, "{}"},
+    {"/v1/migrations/{migration}:", NULL, HIDDEN, NULL},
     {"/v1/instances", NULL, LIST, NULL},
     {"/v1/instances/{id}", NULL, HIDDEN, "{}"},
     {"/v1/instances/{id}:resize", NULL, HIDDEN, "{\"vcpu\":1}"},
@@ -174,13 +178,21 @@ static const char *path_of(const struct ground *g, struct arena *arena, const ch
 {
     const struct {
         const char *name, *value;
-    } values[] = {{"cloud", "health"},     {"endpoint", "health-1"},
-                  {"unit", WORLD_UNIT},    {"system", WORLD_SYSTEM},
-                  {"order", g->order},     {"operation", g->operation},
-                  {"drift", g->drift},     {"month", g->month},
-                  {"jti", NO_UUID},        {"fulfilment", g->fulfilment},
-                  {"kid", "none"},         {"line", "1"},
-                  {"consent", g->consent}, {"assessment", g->assessment}};
+    } values[] = {{"cloud", "health"},
+                  {"endpoint", "health-1"},
+                  {"unit", WORLD_UNIT},
+                  {"system", WORLD_SYSTEM},
+                  {"order", g->order},
+                  {"operation", g->operation},
+                  {"drift", g->drift},
+                  {"month", g->month},
+                  {"jti", NO_UUID},
+                  {"fulfilment", g->fulfilment},
+                  {"kid", "none"},
+                  {"line", "1"},
+                  {"consent", g->consent},
+                  {"assessment", g->assessment},
+                  {"migration", g->migration}};
     const char *open = strchr(pattern, '{'), *close = strchr(pattern, '}'), *value = NULL;
     if (!open)
         return pattern;
@@ -384,6 +396,25 @@ static void make_assessment(struct ground *g)
     world_succeeds(g->world, g->world->operator_, xstrdup(api_text(&made, "operation")));
 }
 
+/* From the cloud to another endpoint, waiting for its papers. */
+static void make_migration(struct ground *g)
+{
+    g->migration = world_value(
+        g->world,
+        "INSERT INTO migration (unit_id, id, system_id, clouds, providers, resource_id, name, "
+        "source_cloud_id,"
+        " source_provider_id, source_zone_id, source_site_id, source_endpoint_id, target_cloud_id,"
+        " target_provider_id, target_zone_id, target_site_id, target_endpoint_id, method, method_why, state, "
+        "plan,"
+        " rollback_plan, approvals, hold_us, principal, created_at, touched_at)"
+        " SELECT unit_id, gen_random_uuid(), system_id, ARRAY[cloud_id], ARRAY[provider_id], id, name, "
+        "cloud_id,"
+        " provider_id, zone_id, 's', endpoint_id, cloud_id, provider_id, 'other', 's', 'other', 'cold', 'a "
+        "test',"
+        " 'assessed', '{}', '{}', 'unit', 0, 'engineer', now(), now() FROM resource WHERE name = 'web'"
+        " RETURNING id");
+}
+
 static int start(void **state)
 {
     struct ground *g = xcalloc(1, sizeof *g);
@@ -428,6 +459,7 @@ static int start(void **state)
     make_drift(g);
     make_consent(g);
     make_assessment(g);
+    make_migration(g);
     *state = g;
     return 0;
 }
@@ -436,9 +468,9 @@ static int stop(void **state)
 {
     struct ground *g = *state;
     world_stop(g->world);
-    char **texts[] = {&g->instance,   &g->volume,  &g->address,   &g->bandwidth, &g->order,
-                      &g->operation,  &g->bill,    &g->budget,    &g->bid,       &g->drift,
-                      &g->fulfilment, &g->consent, &g->assessment};
+    char **texts[] = {&g->instance,   &g->volume,  &g->address,    &g->bandwidth, &g->order,
+                      &g->operation,  &g->bill,    &g->budget,     &g->bid,       &g->drift,
+                      &g->fulfilment, &g->consent, &g->assessment, &g->migration};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(*texts[i]);
     for (int role = 0; role < ROLE_COUNT; role++) {

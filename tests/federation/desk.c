@@ -17,6 +17,7 @@
 #include "broker/control/identity.h"
 #include "broker/control/routes.h"
 #include "federation/routes.h"
+#include "federation/services.h"
 #include "tests/federation/scripted.h"
 #include "tests/support/h2.h"
 #include "tests/support/https.h"
@@ -24,6 +25,7 @@
 const char *desk_match, *desk_accept;
 
 static struct auth *auth;
+static struct federation_services services;
 static struct https https;
 static struct h2_client *client;
 static const struct h2_reply *last;
@@ -84,8 +86,8 @@ static const char places[] =
 int desk_open(void **state)
 {
     static const struct http_table *const tables[] = {&consent_routes,   &assessment_routes, &wave_routes,
-                                                      &operation_routes, &cloud_routes,      &resource_routes,
-                                                      &audit_routes};
+                                                      &migration_routes, &operation_routes,  &cloud_routes,
+                                                      &resource_routes,  &audit_routes};
     char folder[512];
     house_open(state);
     ok(driver_register(house.registry, scripted_driver()));
@@ -93,6 +95,7 @@ int desk_open(void **state)
     (void)snprintf(folder, sizeof folder, "%s/keys", pg_folder(house.pg)); /* a short folder */
     ok(auth_new(folder, house.db, clock_now(house.clock), &auth));
     house.services.auth = auth;
+    services = (struct federation_services){.control = house.services, .migration_approvals = "unit"};
     ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, enrol, NULL));
     ok(auth_refresh(auth, house.db, clock_now(house.clock)));
     https_start(&https, (struct server_settings){.tables = tables,
@@ -100,7 +103,7 @@ int desk_open(void **state)
                                                  .conninfo = pg_conninfo(house.pg),
                                                  .auth = auth,
                                                  .clock = house.clock,
-                                                 .context = &house.services,
+                                                 .context = &services,
                                                  .workers = 2});
     client = h2_open(https.port, NULL);
     assert_non_null(client);
@@ -121,8 +124,10 @@ int desk_reset(void **state)
     scripted_detail(NULL);
     scripted_inventory(NULL);
     scripted_fail(NULL);
-    pg_exec(house.pg, "SET session_replication_role = replica; DELETE FROM consent; DELETE FROM event;"
-                      "DELETE FROM assessment_host; DELETE FROM assessment");
+    pg_exec(house.pg,
+            "SET session_replication_role = replica; DELETE FROM consent; DELETE FROM event;"
+            "DELETE FROM assessment_host; DELETE FROM assessment;"
+            "TRUNCATE migration, migration_history, migration_approval, migration_ledger, other_side");
     return house_reset(state);
 }
 

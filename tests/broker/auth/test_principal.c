@@ -17,7 +17,8 @@ static const char *const expected[ROLE_COUNT] = {
     /* Runs the platform: everything but what guests print, and permission for data to leave: these are their
      * unit's. */
     [ROLE_PLATFORM_ADMIN] =
-        " assessments:read assessments:write consents:read alerts:read audit:read audit:verify bids:approve "
+        " migrations:approve migrations:operate migrations:plan migrations:read assessments:read "
+        "assessments:write consents:read alerts:read audit:read audit:verify bids:approve "
         "bids:read bids:write bills:close "
         "bills:read "
         "budgets:read budgets:write "
@@ -36,7 +37,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:read ",
     /* Reads; never writes. */
     [ROLE_REGULATOR] =
-        " assessments:read consents:read alerts:read audit:read bids:read bills:read budgets:read "
+        " migrations:read assessments:read consents:read alerts:read audit:read bids:read bills:read "
+        "budgets:read "
         "capacity:read catalog:read "
         "clouds:read "
         "drift:read "
@@ -45,13 +47,15 @@ static const char *const expected[ROLE_COUNT] = {
         "resources:read self:read keys:read statements:read units:read usage:read volumes:read ",
     /* Its prices, and sight of what runs on its clouds; nothing that belongs to tenants is operated. */
     [ROLE_PROVIDER_OPERATOR] =
-        " alerts:read bids:read bids:write bills:read capacity:read catalog:read clouds:read drift:read "
+        " migrations:read alerts:read bids:read bids:write bills:read capacity:read catalog:read clouds:read "
+        "drift:read "
         "endpoints:read events:read fulfilments:read fulfilments:write instances:read "
         "operations:read prices:read "
         "providers:read resources:read self:read keys:read usage:read usage:write volumes:read ",
     /* All of its unit, people included. */
     [ROLE_UNIT_ADMIN] =
-        " assessments:read assessments:write consents:read consents:write audit:read bills:read budgets:read "
+        " migrations:accept migrations:approve migrations:read assessments:read assessments:write "
+        "consents:read consents:write audit:read bills:read budgets:read "
         "budgets:write catalog:read "
         "clouds:read events:read "
         "instances:console instances:operate "
@@ -64,7 +68,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:operate volumes:read ",
     /* Orders and operates; no people, no approvals. */
     [ROLE_UNIT_OPERATOR] =
-        " assessments:read consents:read bills:read budgets:read catalog:read clouds:read events:read "
+        " migrations:read assessments:read consents:read bills:read budgets:read catalog:read clouds:read "
+        "events:read "
         "instances:console "
         "instances:operate "
         "instances:read "
@@ -75,7 +80,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:read ",
     /* Operates what it moves; does not buy and does not see bills. */
     [ROLE_MIGRATION_ENGINEER] =
-        " assessments:read assessments:write consents:read catalog:read clouds:read events:read "
+        " migrations:operate migrations:plan migrations:read assessments:read assessments:write "
+        "consents:read catalog:read clouds:read events:read "
         "instances:console instances:operate "
         "instances:read "
         "operations:cancel "
@@ -83,7 +89,8 @@ static const char *const expected[ROLE_COUNT] = {
         "resources:read self:read keys:read units:read volumes:operate volumes:read ",
     /* Reads everything. */
     [ROLE_AUDITOR] =
-        " assessments:read consents:read alerts:read audit:read audit:verify bids:read bills:read "
+        " migrations:read assessments:read consents:read alerts:read audit:read audit:verify bids:read "
+        "bills:read "
         "budgets:read capacity:read "
         "catalog:read "
         "clouds:read "
@@ -125,7 +132,8 @@ static void test_rules(void **state)
     for (size_t i = 0; role_permission_at(i); i++) {
         const char *permission = role_permission_at(i);
         bool reads = strstr(permission, ":read") != NULL;
-        bool of_units = !strcmp(permission, "instances:console") || !strcmp(permission, "consents:write");
+        bool of_units = !strcmp(permission, "instances:console") || !strcmp(permission, "consents:write") ||
+                        !strcmp(permission, "migrations:accept");
         if (role_may(ROLE_PLATFORM_ADMIN, permission) == of_units)
             fail_msg("platform-admin and %s", permission);
         if (role_may(ROLE_REGULATOR, permission) && !reads)
@@ -136,7 +144,9 @@ static void test_rules(void **state)
             fail_msg("unit-operator has more than unit-admin: %s", permission);
     }
     for (int i = 0; i < ROLE_COUNT; i++) /* procurement 2.5: in a unit's name, nobody but itself */
-        assert_int_equal(role_may((enum role)i, "consents:write"), i == ROLE_UNIT_ADMIN);
+        for (size_t k = 0; k < 2; k++)
+            assert_int_equal(role_may((enum role)i, k ? "migrations:accept" : "consents:write"),
+                             i == ROLE_UNIT_ADMIN);
     assert_false(role_may(ROLE_PLATFORM_ADMIN, "orders:fly"));
     assert_false(role_may(ROLE_PLATFORM_ADMIN, ""));
     assert_false(role_may(ROLE_PLATFORM_ADMIN, "permission"));

@@ -1,0 +1,268 @@
+/* `migrate`: planning moves between clouds, people's words on them, and following one with a bar. See cli.h.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/base/json.h"
+#include "broker/base/moment.h"
+#include "broker/cli/commands.h"
+
+#define PATH "/v1/migrations"
+#define BAR_CELLS 30
+#define POLL_US (MOMENT_SECOND / 2)
+#define REASON_MOST 60 /* columns */
+
+static const char *text_of(const json_t *json, const char *member)
+{
+    const char *text = json_string_value(json_object_get(json, member));
+    return text ? text : "";
+}
+
+static int64_t number_of(const json_t *json, const char *member)
+{
+    return json_integer_value(json_object_get(json, member));
+}
+
+static struct error *put_number(struct cli *cli, json_t *body, const char *member)
+{
+    bool found;
+    int64_t value;
+    TRY(cli_number(cli, cli_flag_of(cli, member), &found, &value));
+    if (found)
+        json_put_int(body, member, value);
+    return NULL;
+}
+
+/* --window FROM/UNTIL */
+static struct error *put_window(struct cli *cli, json_t *body)
+{
+    const char *text = cli_flag(cli, "window");
+    const char *slash = text ? strchr(text, '/') : NULL;
+    if (!text)
+        return NULL;
+    if (!slash)
+        return error_new(ERR_INVALID, "--window is FROM/UNTIL, such as "
+                                      "2026-12-05T20:00:00Z/2026-12-06T02:00:00Z");
+    json_t *window = json_object();
+    json_put_text(window, "from", arena_strndup(cli->arena, text, (size_t)(slash - text)));
+    json_put_text(window, "until", slash + 1);
+    json_put(body, "window", window);
+    return NULL;
+}
+
+static struct error *put_terms(struct cli *cli, json_t *body)
+{
+    TRY(put_window(cli, body));
+    TRY(put_number(cli, body, "downtime_seconds"));
+    TRY(put_number(cli, body, "hold_days"));
+    return put_number(cli, body, "bandwidth");
+}
+
+static struct error *print_answer(struct cli *cli, struct client_answer *answer)
+{
+    cli_print(cli, answer->body);
+    client_answer_done(answer);
+    return NULL;
+}
+
+static struct error *plan(struct cli *cli, const struct cli_command *command)
+{
+    struct client_answer answer;
+    json_t *body = json_hold(cli->arena, json_object());
+    (void)command;
+    cli_put_flag(cli, body, "instance");
+    cli_put_flag(cli, body, "assessment");
+    cli_put_flag(cli, body, "method");
+    cli_put_flag(cli, body, "proof");
+    TRY(put_terms(cli, body));
+    if (cli_switch(cli, "commits-itself"))
+        json_put_bool(body, "commits_itself", true);
+    TRY(cli_end(cli));
+    TRY(cli_call(cli, "POST", PATH, json_incref(body), &answer));
+    return print_answer(cli, &answer);
+}
+
+static struct error *path_of(struct cli *cli, const char *verb, const char **ret_path)
+{
+    const char *id;
+    TRY(cli_argument(cli, "MIGRATION", &id));
+    *ret_path = arena_printf(cli->arena, PATH "/%s%s%s", client_escape(cli->arena, id), verb ? ":" : "",
+                             verb ? verb : "");
+    return NULL;
+}
+
+static struct error *terms(struct cli *cli, const struct cli_command *command)
+{
+    struct client_answer answer;
+    const char *path;
+    json_t *body = json_hold(cli->arena, json_object());
+    (void)command;
+    TRY(path_of(cli, NULL, &path));
+    TRY(put_terms(cli, body));
+    TRY(cli_end(cli));
+    TRY(cli_call_matching(cli, "PATCH", path, json_incref(body), &answer));
+    return print_answer(cli, &answer);
+}
+
+/* With --at-version of the migration that was read: another one since, and the word is not taken. */
+static struct error *word(struct cli *cli, const struct cli_command *command)
+{
+    struct client_answer answer, read;
+    const char *path, *thing, *reason;
+    int64_t version;
+    bool found;
+    TRY(cli_number(cli, "at-version", &found, &version));
+    reason = cli_flag(cli, "reason");
+    TRY(path_of(cli, command->verb, &path));
+    TRY(cli_end(cli));
+    thing = arena_strndup(cli->arena, path, strcspn(path, ":"));
+    TRY(cli_call(cli, "GET", thing, NULL, &read));
+    const char *etag = found ? arena_printf(cli->arena, "\"v%lld\"", (long long)version)
+                             : arena_strdup(cli->arena, read.etag);
+    client_answer_done(&read);
+    json_t *body = reason ? json_object() : NULL;
+    if (reason)
+        json_put_text(body, "reason", reason);
+    TRY(cli_call_if(cli, "POST", path, body, etag, &answer));
+    return print_answer(cli, &answer);
+}
+
+/* ------------------------------------------------------------------------------------------------ watching
+ */
+
+static void size_text(int64_t bytes, char text[24])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    int64_t tenths = bytes * 10;
+    for (; tenths >= 10240 && unit + 1 < sizeof units / sizeof *units; unit++)
+        tenths /= 1024;
+    (void)snprintf(text, 24, "%lld.%lld %s", (long long)(tenths / 10), (long long)(tenths % 10), units[unit]);
+}
+
+/* "copying  pass 2  1.5 GiB of 4.0 GiB  120.0 MiB/s  20 s left"; what is not known is left out. */
+static const char *line_of(struct arena *arena, const json_t *migration)
+{
+    const json_t *progress = json_object_get(migration, "progress");
+    const json_t *downtime = json_object_get(migration, "downtime");
+    const char *line = text_of(migration, "state");
+    char done[24], all[24], rate[24];
+    if (progress) {
+        size_text(number_of(progress, "done_bytes"), done);
+        size_text(number_of(progress, "bytes"), all);
+        size_text(number_of(progress, "bytes_per_second"), rate);
+        line = arena_printf(arena, "%s  pass %lld  %s of %s  %s/s", line,
+                            (long long)number_of(progress, "pass"), done, all, rate);
+        if (json_object_get(progress, "eta_seconds"))
+            line =
+                arena_printf(arena, "%s  %lld s left", line, (long long)number_of(progress, "eta_seconds"));
+    }
+    if (json_object_get(downtime, "measured_ms"))
+        line =
+            arena_printf(arena, "%s  downtime %lld ms", line, (long long)number_of(downtime, "measured_ms"));
+    else if (json_object_get(downtime, "predicted_ms"))
+        line = arena_printf(arena, "%s  downtime about %lld ms", line,
+                            (long long)number_of(downtime, "predicted_ms"));
+    const char *error = text_of(migration, "error");
+    return *error ? arena_printf(arena, "%s  (%s)", line,
+                                 cli_cut(arena, cli_safe(arena, error, false), REASON_MOST))
+                  : line;
+}
+
+static void draw_bar(struct arena *arena, const json_t *migration)
+{
+    const json_t *progress = json_object_get(migration, "progress");
+    int64_t all = number_of(progress, "bytes"), done = number_of(progress, "done_bytes");
+    int full = all > 0 ? (int)(done * BAR_CELLS / all) : 0;
+    (void)fprintf(stderr, "\r\033[K[");
+    for (int i = 0; i < BAR_CELLS; i++)
+        (void)fputc(i < full ? '#' : '.', stderr);
+    (void)fprintf(stderr, "] %s", cli_safe(arena, line_of(arena, migration), false));
+}
+
+static bool is_one_of(const char *text, const char *const *list)
+{
+    while (*list && strcmp(*list, text))
+        list++;
+    return *list != NULL;
+}
+
+/* Nothing changes by itself any more: a person's word is needed, or it has ended. */
+static bool has_come_to_rest(const json_t *migration)
+{
+    static const char *const rests[] = {"assessed", "consented", "approved",  "synced",      "holding",
+                                        "failed",   "committed", "cancelled", "rolled-back", NULL};
+    return is_one_of(text_of(migration, "state"), rests);
+}
+
+static void show(const json_t *migration, bool terminal, char last[512])
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    if (terminal) {
+        draw_bar(arena, migration);
+        return;
+    }
+    const char *line = cli_safe(arena, line_of(arena, migration), false);
+    if (strncmp(line, last, 511))
+        (void)fprintf(stderr, "  %s\n", line);
+    (void)snprintf(last, 512, "%s", line);
+}
+
+static struct error *watch(struct cli *cli, const struct cli_command *command)
+{
+    const char *path, *until = cli_flag(cli, "until");
+    bool terminal = isatty(STDERR_FILENO);
+    char last[512] = "";
+    (void)command;
+    TRY(path_of(cli, NULL, &path));
+    TRY(cli_end(cli));
+    for (;;) {
+        struct client_answer answer;
+        struct timespec span = {POLL_US / MOMENT_SECOND, POLL_US % MOMENT_SECOND * 1000};
+        TRY(cli_call(cli, "GET", path, NULL, &answer));
+        show(answer.body, terminal, last);
+        bool there = until ? !strcmp(text_of(answer.body, "state"), until) : has_come_to_rest(answer.body);
+        bool over = json_object_get(answer.body, "ended_at") != NULL;
+        if (there || over) {
+            if (terminal)
+                (void)fputc('\n', stderr);
+            struct error *error = there ? NULL
+                                        : error_new(ERR_CONFLICT, "it has ended %s, not %s",
+                                                    text_of(answer.body, "state"), until);
+            cli_print(cli, answer.body);
+            client_answer_done(&answer);
+            return error;
+        }
+        client_answer_done(&answer);
+        (void)nanosleep(&span, NULL); /* a signal only makes the next look earlier */
+    }
+}
+
+#define WORD(verb, help)                                                                                  \
+    {                                                                                                     \
+        "migrate " verb, "MIGRATION [--reason TEXT] [--at-version N]", help, word, NULL, NULL, NULL, verb \
+    }
+
+const struct cli_command migrate_commands[] = {
+    {"migrate plan",
+     "--instance ID --assessment ID [--method live|mobility|warm|cold] [--window FROM/UNTIL] "
+     "[--downtime-seconds N] "
+     "[--hold-days N] [--bandwidth BYTES] [--proof full|sampled] [--commits-itself]",
+     "plan a move: an instance, an assessment of it, and the terms", plan, NULL, NULL, NULL, NULL},
+    {"migrate terms",
+     "MIGRATION [--window FROM/UNTIL] [--downtime-seconds N] [--hold-days N] [--bandwidth BYTES]",
+     "change the terms of a move, also while it runs", terms, NULL, NULL, NULL, NULL},
+    WORD("approve", "approve a move, for the unit or for the platform"),
+    WORD("start", "start a move: copying begins"),
+    WORD("cutover", "cut over to the target"),
+    WORD("rollback", "go back to the source"),
+    {"migrate accept", "MIGRATION [--at-version N]", "accept the outcome, for the using unit", word, NULL,
+     NULL, NULL, "accept"},
+    WORD("commit", "delete what is left on the source: there is no way back after that"),
+    WORD("cancel", "stop a move and take back what was made"),
+    {"migrate watch", "MIGRATION [--until STATE]", "follow a move until it waits for a word or has ended",
+     watch, NULL, NULL, NULL, NULL},
+    {0},
+};

@@ -1,0 +1,152 @@
+/* What passes leave behind, taken away by the ledger: exports, checkpoints, manifests; and the rows that a
+ * pass leaves for good. See migration_data.h. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/base/json.h"
+#include "federation/migration_data.h"
+
+/* Stopping and starting, beside the last pass and the proof. */
+#define OVERHEAD_US (5 * MOMENT_SECOND)
+
+static struct error *gone_is_good(struct error *error)
+{
+    if (!error || error_code(error) != ERR_NOT_FOUND)
+        return error;
+    error_free(error);
+    return NULL;
+}
+
+struct entries {
+    struct migration_work *work;
+    const char *side, *kind, **list, *one;
+    size_t count;
+};
+
+static struct error *list_body(struct db *db, void *context)
+{
+    struct entries *entries = context;
+    return migration_open_entries(db, entries->work->arena, &entries->work->row, entries->side, entries->kind,
+                                  &entries->list, &entries->count);
+}
+
+static struct error *cross_out_body(struct db *db, void *context)
+{
+    const struct entries *entries = context;
+    return migration_cross_out(db, &entries->work->row, entries->side, entries->kind, entries->one,
+                               clock_now(entries->work->job->clock));
+}
+
+static struct error *remove_file(const char *path)
+{
+    TRY(copy_pass_forget(path));
+    if (unlink(path) && errno != ENOENT)
+        return error_new(ERR_IO, "could not remove %s: %s", path, strerror(errno));
+    return NULL;
+}
+
+static struct error *remove_at(struct migration_work *work, const struct entries *entries)
+{
+    struct migration_call call;
+    bool at_source = !strcmp(entries->side, "source");
+    const struct migration_end *end = at_source ? &work->row.source : &work->row.target;
+    struct driver_key key = migration_key(work, end);
+    TRY(migration_call_open(work, end, &call));
+    struct gate *gate = provider_gate(&call.call);
+    struct error *error = !strcmp(entries->kind, "export")
+                              ? gate_export_close(gate, &call.call.call, &key, entries->one, false)
+                              : gate_checkpoint_delete(gate, &call.call.call, &key, entries->one);
+    migration_call_close(&call);
+    return gone_is_good(error);
+}
+
+/* `kept` stays; NULL: nothing does. */
+static struct error *clear(struct migration_work *work, const char *side, const char *kind, const char *kept)
+{
+    struct entries entries = {.work = work, .side = side, .kind = kind};
+    TRY(job_transaction(work->job, DB_READ_COMMITTED, list_body, &entries));
+    for (size_t i = 0; i < entries.count; i++) {
+        entries.one = entries.list[i];
+        if (kept && !strcmp(kept, entries.one))
+            continue;
+        TRY(!strcmp(kind, "manifest") ? remove_file(entries.one) : remove_at(work, &entries));
+        TRY(job_transaction(work->job, DB_READ_COMMITTED, cross_out_body, &entries));
+    }
+    return NULL;
+}
+
+struct error *migration_clear(struct migration_work *work, enum migration_effect effect)
+{
+    TRY(clear(work, "source", "export", NULL));
+    if (effect == MIGRATION_SOURCE_CLOSE)
+        return NULL;
+    TRY(clear(work, "target", "export", NULL));
+    TRY(clear(work, "source", "checkpoint", NULL));
+    return clear(work, "target", "manifest", NULL);
+}
+
+struct error *migration_clear_others(struct migration_work *work)
+{
+    TRY(clear(work, "source", "export", work->plan.source));
+    return clear(work, "target", "export", work->plan.target);
+}
+
+static const struct db_statement add_pass = {
+    "migration_pass_add",
+    "INSERT INTO migration_pass (unit_id, migration_id, disk, pass, system_id, clouds, providers, kind, why,"
+    " disk_bytes, written_bytes, read_bytes, elapsed_us, digest, quiesced, at)"
+    " SELECT unit_id, id, $3, $4, system_id, clouds, providers, $5, $6, $7, $8, $9, $10, $11, $12, $13"
+    " FROM migration WHERE unit_id = $1 AND id = $2 ON CONFLICT (unit_id, migration_id, disk, pass) DO "
+    "NOTHING"};
+static const struct db_statement set_passed = {
+    "migration_set_passed",
+    "UPDATE migration SET passes = $3, passed_at = $4, predicted_us = $5, progress = NULL"
+    " WHERE unit_id = $1 AND id = $2"};
+
+/* A pass of changes tells how long the next one takes; one of everything, how long it takes at the most. */
+static int64_t predict(struct migration_work *work, int64_t elapsed, bool full)
+{
+    json_t *state = work->job->state;
+    if (full)
+        json_put_int(state, "full_us", elapsed);
+    int64_t proof =
+        !strcmp(work->row.proof, "full") ? json_integer_value(json_object_get(state, "full_us")) : 0;
+    return OVERHEAD_US + elapsed + proof;
+}
+
+struct error *migration_pass_write(struct db *db, struct migration_work *work, moment now)
+{
+    struct migration_row *row = &work->row;
+    json_t *state = work->job->state;
+    int64_t elapsed = 0, last = json_integer_value(json_object_get(state, "pass_us"));
+    bool full = false;
+    for (size_t i = 0; i < work->passed_count; i++) {
+        const struct migration_passed *p = &work->passed[i];
+        elapsed += p->elapsed_us;
+        full |= !strcmp(p->kind, "full");
+        TRY(db_run(db, &add_pass,
+                   DB_VALUES(db_text(row->unit), db_text(row->id), db_text(p->disk), db_int(row->passes + 1),
+                             db_text(p->kind), db_text(p->why), db_int((int64_t)p->disk_bytes),
+                             db_int((int64_t)p->written_bytes), db_int((int64_t)p->read_bytes),
+                             db_int(p->elapsed_us), db_text(p->digest), db_bool(p->quiesced), db_moment(now)),
+                   NULL));
+    }
+    /* The exports are closed, and the checkpoint before this one is gone. */
+    const struct migration_pass_plan *plan = &work->plan;
+    TRY(migration_cross_out(db, row, "source", "export", plan->source, now));
+    TRY(migration_cross_out(db, row, "target", "export", plan->target, now));
+    if (plan->checkpoint && plan->since)
+        TRY(migration_cross_out(db, row, "source", "checkpoint", plan->since, now));
+    int64_t shrinks = json_integer_value(json_object_get(state, "flat"));
+    json_put_int(state, "flat", last && elapsed >= last - last / 10 ? shrinks + 1 : 0);
+    json_put_int(state, "pass_us", elapsed);
+    if (plan->checkpoint)
+        json_put_text(state, "since", arena_strdup(work->arena, plan->checkpoint));
+    (void)json_object_del(state, "torn"); /* there or not */
+    (void)json_object_del(state, "pass"); /* it is written down */
+    return db_run(db, &set_passed,
+                  DB_VALUES(db_text(row->unit), db_text(row->id), db_int(row->passes + 1), db_moment(now),
+                            db_int(predict(work, elapsed, full))),
+                  NULL);
+}

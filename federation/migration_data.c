@@ -1,0 +1,396 @@
+/* The data of a move: passes from the source's disks to the target's, the proof, and what they leave behind;
+ * see migration_work.h. A pass is planned in the job's state before anything is opened, so that one that was
+ * killed goes on under the same names, and the ledger has all of them. */
+#include "federation/migration_data.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "broker/base/id.h"
+#include "broker/base/json.h"
+#include "federation/copy_check.h"
+#include "federation/migration_work.h"
+
+#define SAMPLE_BLOCKS 4096
+#define TELL_US (2 * MOMENT_SECOND)
+#define BITMAP_PREFIX "qemu:dirty-bitmap:"
+
+/* Both ends of one pass, opened. */
+struct opened {
+    struct migration_work *work;
+    struct migration_call source, target;
+    struct driver_export from, to;
+    const char *source_id, *target_id;
+    struct copy_link *link;
+    uint64_t done_before, total; /* bytes of all disks, for the progress of the whole pass */
+    int64_t told_at;
+    int64_t pass;
+};
+
+const char *migration_manifest_path(const struct migration_work *work, size_t disk)
+{
+    const struct federation_services *services = work->job->context;
+    return arena_printf(work->arena, "%s/%s-%zu", services->copy_dir, work->row.id, disk);
+}
+
+static const char *state_text(const struct migration_work *work, const char *member)
+{
+    return json_string_value(json_object_get(work->job->state, member));
+}
+
+static struct error *enter_body(struct db *db, void *context)
+{
+    struct migration_work *work = context;
+    const struct migration_row *row = &work->row;
+    const struct migration_pass_plan *plan = &work->plan;
+    moment now = clock_now(work->job->clock);
+    TRY(migration_still(db, row));
+    if (plan->source)
+        TRY(migration_enter(db, row, "source", "export", plan->source, now));
+    if (plan->checkpoint)
+        TRY(migration_enter(db, row, "source", "checkpoint", plan->checkpoint, now));
+    if (plan->target)
+        TRY(migration_enter(db, row, "target", "export", plan->target, now));
+    for (size_t i = 0; i < json_array_size(json_object_get(row->shape, "disks")); i++)
+        TRY(migration_enter(db, row, "target", "manifest", migration_manifest_path(work, i), now));
+    return job_save(work->job);
+}
+
+static bool can_track(const struct migration_work *work, const struct migration_call *source)
+{
+    return work->row.state != MIGRATION_CUTTING_OVER &&
+           gate_can(provider_gate(&source->call), DRIVER_CAN_TRACK_CHANGES);
+}
+
+/* Names for this pass: those of an attempt that was cut short, or new ones. */
+static struct error *plan_pass(struct migration_work *work, bool track)
+{
+    json_t *state = work->job->state, *plan = json_object_get(state, "pass");
+    const char *phase = migration_state_name(work->row.state);
+    if (!plan || strcmp(json_string_value(json_object_get(plan, "phase")), phase) != 0) {
+        json_put_bool(state, "torn", plan || json_is_true(json_object_get(state, "torn")));
+        plan = json_object();
+        json_put_text(plan, "phase", phase);
+        json_put_text(plan, "source", id_new_in(work->arena));
+        json_put_text(plan, "target", id_new_in(work->arena));
+        if (track)
+            json_put_text(plan, "checkpoint", id_new_in(work->arena));
+        json_put(state, "pass", plan);
+    }
+    work->plan =
+        (struct migration_pass_plan){.source = json_string_value(json_object_get(plan, "source")),
+                                     .target = json_string_value(json_object_get(plan, "target")),
+                                     .checkpoint = json_string_value(json_object_get(plan, "checkpoint")),
+                                     .since = state_text(work, "since")};
+    return job_transaction(work->job, DB_READ_COMMITTED, enter_body, work);
+}
+
+static struct error *check_disks(const struct migration_work *work, const struct driver_export *from,
+                                 const struct driver_export *to)
+{
+    const json_t *disks = json_object_get(work->row.shape, "disks");
+    if (from->disk_count != json_array_size(disks) || to->disk_count != from->disk_count)
+        return error_new(ERR_INVALID, "copying began with %zu disks; the source shows %zu, the target %zu",
+                         json_array_size(disks), from->disk_count, to->disk_count);
+    for (size_t i = 0; i < from->disk_count; i++) {
+        int64_t bytes = json_integer_value(json_object_get(json_array_get(disks, i), "bytes"));
+        if ((uint64_t)bytes != from->disks[i].size_bytes ||
+            to->disks[i].size_bytes < from->disks[i].size_bytes)
+            return error_new(
+                ERR_INVALID, "disk %s had %lld bytes when copying began; it has %llu, its copy %llu",
+                from->disks[i].disk, (long long)bytes, (unsigned long long)from->disks[i].size_bytes,
+                (unsigned long long)to->disks[i].size_bytes);
+    }
+    return NULL;
+}
+
+static struct error *open_exports(struct opened *o)
+{
+    struct migration_work *work = o->work;
+    struct driver_key source = migration_key(work, &work->row.source),
+                      target = migration_key(work, &work->row.target);
+    const struct driver_export_spec read = {.id = work->plan.source,
+                                            .access = DRIVER_READ,
+                                            .checkpoint = work->plan.checkpoint,
+                                            .since = work->plan.since};
+    const struct driver_export_spec write = {.id = work->plan.target, .access = DRIVER_WRITE};
+    TRY(gate_export_open(provider_gate(&o->source.call), &o->source.call.call, &source, &read, &o->from));
+    TRY(gate_export_open(provider_gate(&o->target.call), &o->target.call.call, &target, &write, &o->to));
+    return check_disks(work, &o->from, &o->to);
+}
+
+struct copy_end migration_copy_end(struct arena *arena, const struct driver_exported_disk *disk)
+{
+    return (struct copy_end){.socket = disk->socket,
+                             .host = disk->host,
+                             .port = disk->host ? arena_printf(arena, "%u", disk->port) : NULL,
+                             .export_name = disk->export_name,
+                             .tls = disk->host != NULL,
+                             .certificates = disk->tls_dir};
+}
+
+static const struct db_statement set_progress = {
+    "migration_set_progress", "UPDATE migration SET progress = $3 WHERE unit_id = $1 AND id = $2"};
+
+struct telling {
+    const struct migration_work *work;
+    const json_t *progress;
+};
+
+static struct error *progress_body(struct db *db, void *context)
+{
+    const struct telling *telling = context;
+    const struct migration_row *row = &telling->work->row;
+    return db_run(db, &set_progress,
+                  DB_VALUES(db_text(row->unit), db_text(row->id), db_json(telling->progress)), NULL);
+}
+
+/* For people: one that is lost is told again in two seconds. */
+static void tell(struct opened *o, const struct copy_progress *p)
+{
+    uint64_t done = o->done_before + p->done, left = o->total > done ? o->total - done : 0;
+    json_t *json = json_object();
+    json_put_int(json, "pass", o->pass);
+    json_put_int(json, "bytes", (int64_t)o->total);
+    json_put_int(json, "done_bytes", (int64_t)done);
+    json_put_int(json, "bytes_per_second", (int64_t)p->rate);
+    if (p->rate)
+        json_put_int(json, "eta_seconds", (int64_t)(left / p->rate));
+    struct telling telling = {o->work, json};
+    error_ignore(
+        db_transaction(o->work->job->db, &db_scope_system, DB_READ_COMMITTED, progress_body, &telling));
+    json_decref(json);
+}
+
+static bool copying(void *data, const struct copy_progress *progress)
+{
+    struct opened *o = data;
+    int64_t now = moment_monotonic();
+    if (now - o->told_at >= TELL_US) {
+        o->told_at = now;
+        tell(o, progress);
+    }
+    return migration_goes_on(o->work);
+}
+
+/* What the provider says has changed, as the copy engine takes it. */
+static struct error *read_areas(const struct driver_exported_disk *disk, struct copy_extents *areas)
+{
+    struct copy_area *list = xcalloc(disk->changed_count + 1, sizeof *list);
+    for (size_t i = 0; i < disk->changed_count; i++)
+        list[i] = (struct copy_area){disk->changed[i].offset, disk->changed[i].length};
+    struct error *error = copy_extents_page(areas, 0, disk->size_bytes, list, disk->changed_count);
+    free(list);
+    return error;
+}
+
+static void choose_changes(const struct migration_work *work, const struct driver_exported_disk *disk,
+                           const struct copy_extents *areas, struct copy_pass *pass,
+                           struct migration_passed *passed)
+{
+    passed->kind = "full";
+    if (!pass->last)
+        return; /* the first of all */
+    passed->kind = "changed";
+    if (work->plan.since && disk->dirty_context) {
+        size_t prefix =
+            strncmp(disk->dirty_context, BITMAP_PREFIX, strlen(BITMAP_PREFIX)) ? 0 : strlen(BITMAP_PREFIX);
+        pass->changes = COPY_BITMAP;
+        pass->bitmap = disk->dirty_context + prefix;
+    } else if (work->plan.since && disk->changed_known) {
+        pass->changes = COPY_AREAS;
+        pass->areas = areas;
+    } else if (json_is_true(json_object_get(work->job->state, "torn"))) {
+        /* What the target holds is not what the last manifest says of it. */
+        pass->last = NULL;
+        passed->kind = "full";
+        passed->why = "an earlier pass was cut short, and the provider does not tell what changed";
+    } else {
+        pass->changes = COPY_COMPARE;
+        passed->kind = "compared";
+        passed->why = disk->full_reason ? disk->full_reason : "the provider does not tell what changed";
+    }
+}
+
+static const char *hex(struct arena *arena, const uint8_t *bytes, size_t count)
+{
+    char *text = arena_alloc(arena, 2 * count + 1);
+    for (size_t i = 0; i < count; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    return text;
+}
+
+/* ERR_NOT_FOUND is no manifest: then everything is copied. One that cannot be trusted likewise. */
+static struct copy_manifest *last_manifest(const char *path)
+{
+    struct copy_manifest *manifest = NULL;
+    struct error *error = copy_manifest_read(path, &manifest);
+    error_free(error);
+    return error ? NULL : manifest;
+}
+
+static struct error *copy_disk(struct opened *o, size_t i, struct migration_passed *passed)
+{
+    struct migration_work *work = o->work;
+    const struct driver_exported_disk *disk = &o->from.disks[i];
+    const char *path = migration_manifest_path(work, i);
+    COPY_MANIFEST_AUTO struct copy_manifest *last = o->pass > 1 ? last_manifest(path) : NULL;
+    struct copy_extents areas;
+    struct copy_result result;
+    struct copy_pass pass = {.source = migration_copy_end(work->arena, disk),
+                             .target = migration_copy_end(work->arena, &o->to.disks[i]),
+                             .changes = COPY_ALL,
+                             .last = last,
+                             .snapshot = work->plan.source,
+                             .label = disk->disk,
+                             .pass = (uint32_t)o->pass,
+                             .algorithm = COPY_SHA256,
+                             .manifest_path = path,
+                             .target_zero = o->pass == 1,
+                             .progress = copying,
+                             .data = o};
+    *passed = (struct migration_passed){.disk = disk->disk, .quiesced = o->from.quiesced};
+    copy_extents_init(&areas, disk->size_bytes, 0);
+    struct error *error = disk->changed_known ? read_areas(disk, &areas) : NULL;
+    choose_changes(work, disk, &areas, &pass, passed);
+    pass.source.link = o->link;
+    if (!error)
+        error = copy_pass_run(&pass, &result);
+    copy_extents_done(&areas);
+    TRY_DOING(error, "could not copy disk %s", disk->disk);
+    passed->disk_bytes = disk->size_bytes;
+    passed->read_bytes = result.progress.read;
+    passed->written_bytes = result.progress.written;
+    passed->elapsed_us = result.progress.elapsed_us;
+    passed->digest = hex(work->arena, result.root, sizeof result.root);
+    o->done_before += disk->size_bytes;
+    return NULL;
+}
+
+static struct error *copy_disks(struct opened *o)
+{
+    struct migration_work *work = o->work;
+    work->passed = arena_array(work->arena, o->from.disk_count, sizeof *work->passed);
+    for (size_t i = 0; i < o->from.disk_count; i++)
+        o->total += o->from.disks[i].size_bytes;
+    for (size_t i = 0; i < o->from.disk_count; i++)
+        TRY(copy_disk(o, i, &work->passed[i]));
+    work->passed_count = o->from.disk_count;
+    return NULL;
+}
+
+static struct error *close_exports(struct opened *o)
+{
+    struct migration_work *work = o->work;
+    struct driver_key source = migration_key(work, &work->row.source),
+                      target = migration_key(work, &work->row.target);
+    TRY(gate_export_close(provider_gate(&o->target.call), &o->target.call.call, &target, work->plan.target,
+                          true));
+    TRY(gate_export_close(provider_gate(&o->source.call), &o->source.call.call, &source, work->plan.source,
+                          work->plan.checkpoint != NULL));
+    /* The new checkpoint takes the place of the one before. */
+    if (!work->plan.checkpoint || !work->plan.since)
+        return NULL;
+    return gate_checkpoint_delete(provider_gate(&o->source.call), &o->source.call.call, &source,
+                                  work->plan.since);
+}
+
+static struct error *make_folder(const struct migration_work *work)
+{
+    const struct federation_services *services = work->job->context;
+    if (mkdir(services->copy_dir, 0700) && errno != EEXIST)
+        return error_new(ERR_IO, "could not make %s: %s", services->copy_dir, strerror(errno));
+    return NULL;
+}
+
+static struct error *pass_between(struct opened *o)
+{
+    struct migration_work *work = o->work;
+    TRY(make_folder(work));
+    TRY(plan_pass(work, can_track(work, &o->source)));
+    TRY(migration_clear_others(work));
+    TRY(open_exports(o));
+    TRY(copy_disks(o));
+    return close_exports(o);
+}
+
+static struct error *run_pass(struct migration_work *work)
+{
+    struct opened o = {.work = work, .pass = work->row.passes + 1};
+    TRY(migration_call_open(work, &work->row.source, &o.source));
+    struct error *error = migration_call_open(work, &work->row.target, &o.target);
+    if (!error) {
+        o.source.call.call.deadline_us = o.target.call.call.deadline_us =
+            moment_monotonic() + MIGRATION_CALL_US;
+        o.link = work->row.bandwidth ? copy_link_new((uint64_t)work->row.bandwidth) : NULL;
+        error = pass_between(&o);
+        copy_link_free(o.link);
+        migration_call_close(&o.target);
+    }
+    migration_call_close(&o.source);
+    return error;
+}
+
+/* Every block, or a sample of them, has the digest that was read from the source. */
+static struct error *prove_disk(struct opened *o, size_t i)
+{
+    struct migration_work *work = o->work;
+    struct copy_check_result result;
+    COPY_MANIFEST_AUTO struct copy_manifest *manifest = NULL;
+    TRY(copy_manifest_read(migration_manifest_path(work, i), &manifest));
+    const struct copy_check check = {.target = migration_copy_end(work->arena, &o->to.disks[i]),
+                                     .manifest = manifest,
+                                     .sample = !strcmp(work->row.proof, "sampled") ? SAMPLE_BLOCKS : 0,
+                                     .seed = (uint64_t)work->row.passes,
+                                     .progress = copying,
+                                     .data = o};
+    TRY_DOING(copy_verify(&check, &result), "disk %zu does not read back as it was copied", i);
+    o->done_before += o->to.disks[i].size_bytes;
+    return NULL;
+}
+
+static struct error *prove_opened(struct opened *o)
+{
+    struct migration_work *work = o->work;
+    struct gate *gate = provider_gate(&o->target.call);
+    struct driver_key key = migration_key(work, &work->row.target);
+    const struct driver_export_spec read = {.id = work->plan.target, .access = DRIVER_READ};
+    TRY(gate_export_open(gate, &o->target.call.call, &key, &read, &o->to));
+    for (size_t i = 0; i < o->to.disk_count; i++)
+        o->total += o->to.disks[i].size_bytes;
+    for (size_t i = 0; i < o->to.disk_count; i++)
+        TRY(prove_disk(o, i));
+    return gate_export_close(gate, &o->target.call.call, &key, work->plan.target, false);
+}
+
+static struct error *prove(struct migration_work *work)
+{
+    struct opened o = {.work = work, .pass = work->row.passes};
+    const char *id = state_text(work, "proof");
+    if (!id)
+        json_put_text(work->job->state, "proof", id_new_in(work->arena));
+    work->plan = (struct migration_pass_plan){.target = state_text(work, "proof")};
+    TRY(job_transaction(work->job, DB_READ_COMMITTED, enter_body, work));
+    TRY(migration_call_open(work, &work->row.target, &o.target));
+    o.target.call.call.deadline_us = moment_monotonic() + MIGRATION_CALL_US;
+    struct error *error = prove_opened(&o);
+    migration_call_close(&o.target);
+    return error;
+}
+
+struct error *migration_perform_data(struct migration_work *work, enum migration_effect effect)
+{
+    switch (effect) {
+    case MIGRATION_PASS:
+    case MIGRATION_LAST_PASS:
+        return run_pass(work);
+    case MIGRATION_PROVE:
+        return prove(work);
+    default:
+        return migration_clear(work, effect);
+    }
+}

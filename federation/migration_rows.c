@@ -1,0 +1,342 @@
+/* What a move writes in the rows of the floors below: room, claims, where the resource lives and who is
+ * billed for it; see migration_work.h. Rows are locked migration first, then instance, then its volumes. */
+#include <string.h>
+
+#include "broker/base/json.h"
+#include "broker/control/other_side.h"
+#include "broker/control/quota.h"
+#include "federation/migration_data.h"
+#include "federation/migration_work.h"
+
+#define SOURCE "source"
+#define TARGET "target"
+
+/* As it was when the move began: what is resized while the source is held takes its own. */
+static void demand_of(const struct migration_work *work, struct demand *demand, int sign)
+{
+    size_t i;
+    json_t *volume;
+    demand_add(demand, "instance", json_object_get(work->row.moved, "spec"), sign);
+    json_array_foreach (json_object_get(work->row.moved, "volumes"), i, volume)
+        demand_add(demand, "volume", json_object_get(volume, "spec"), sign);
+}
+
+static struct error *is_open(struct db *db, struct migration_work *work, const char *side, const char *kind,
+                             bool *ret_open)
+{
+    const char **list;
+    size_t count;
+    TRY(migration_open_entries(db, work->arena, &work->row, side, kind, &list, &count));
+    *ret_open = count > 0;
+    return NULL;
+}
+
+/* On the other cloud the same as here, from its first byte on. */
+static struct error *take_room(struct db *db, struct migration_work *work, moment now)
+{
+    struct demand demand = {0};
+    bool taken;
+    TRY(is_open(db, work, TARGET, "room", &taken));
+    if (taken)
+        return NULL;
+    demand_of(work, &demand, 1);
+    if (strcmp(work->row.source.cloud, work->row.target.cloud))
+        TRY(quota_take(db, work->row.unit, work->row.target.cloud, &demand));
+    TRY(capacity_take(db, work->row.target.cloud, work->row.target.endpoint, &demand));
+    return migration_enter(db, &work->row, TARGET, "room", work->row.name, now);
+}
+
+static struct error *give_room(struct db *db, struct migration_work *work, const char *side, moment now)
+{
+    const struct migration_end *end = !strcmp(side, SOURCE) ? &work->row.source : &work->row.target;
+    struct demand demand = {0};
+    bool taken;
+    TRY(is_open(db, work, side, "room", &taken));
+    if (!taken)
+        return NULL;
+    demand_of(work, &demand, -1);
+    if (strcmp(work->row.source.cloud, work->row.target.cloud))
+        TRY(quota_take(db, work->row.unit, end->cloud, &demand));
+    TRY(capacity_take(db, end->cloud, end->endpoint, &demand));
+    return migration_cross_out(db, &work->row, side, "room", work->row.name, now);
+}
+
+static const struct db_statement set_moved = {
+    "migration_set_moved", "UPDATE migration SET moved = $3 WHERE unit_id = $1 AND id = $2"};
+
+/* What goes along, from the start on. */
+static struct error *note_moved(struct db *db, struct migration_work *work)
+{
+    json_t *moved = json_hold(work->arena, json_object()), *volumes = json_array();
+    json_put(moved, "spec", json_incref(work->instance.spec));
+    json_put(moved, "volumes", volumes);
+    for (size_t i = 0; i < work->volume_count; i++) {
+        json_t *volume = json_object();
+        json_put_text(volume, "id", work->volumes[i].id);
+        json_put(volume, "spec", json_incref(work->volumes[i].spec));
+        json_push(volumes, volume);
+    }
+    work->row.moved = moved;
+    return db_run(db, &set_moved, DB_VALUES(db_text(work->row.unit), db_text(work->row.id), db_json(moved)),
+                  NULL);
+}
+
+/* The instance and its volumes: held by the move, so that nothing else changes them. */
+static struct error *claim(struct db *db, struct migration_work *work, moment now)
+{
+    TRY(resource_claim(db, &work->instance, work->row.id, now));
+    for (size_t i = 0; i < work->volume_count; i++)
+        TRY(resource_claim(db, &work->volumes[i], work->row.id, now));
+    return NULL;
+}
+
+static struct error *let_go(struct db *db, struct migration_work *work, const char *failure, moment now)
+{
+    TRY(resource_release(db, &work->instance, work->row.id, failure, now));
+    for (size_t i = 0; i < work->volume_count; i++)
+        TRY(resource_release(db, &work->volumes[i], work->row.id, NULL, now));
+    return NULL;
+}
+
+/* What an inventory of the other end may show of them without being drift. */
+static struct error *note_sides(struct db *db, struct migration_work *work, const struct migration_end *end,
+                                bool may_run)
+{
+    TRY(other_side_put(db, &work->instance, end->endpoint, may_run));
+    for (size_t i = 0; i < work->volume_count; i++)
+        TRY(other_side_put(db, &work->volumes[i], end->endpoint, may_run));
+    return NULL;
+}
+
+static struct error *forget_sides(struct db *db, struct migration_work *work, const struct migration_end *end)
+{
+    TRY(other_side_remove(db, &work->instance, end->endpoint));
+    for (size_t i = 0; i < work->volume_count; i++)
+        TRY(other_side_remove(db, &work->volumes[i], end->endpoint));
+    return NULL;
+}
+
+/* Instance and volumes live there from now on: rows and usage change in one. */
+static struct error *relocate(struct db *db, struct migration_work *work, const struct migration_end *from,
+                              const struct migration_end *to, moment now)
+{
+    const struct resource_place place = {.cloud = to->cloud,
+                                         .provider = to->provider,
+                                         .zone = to->zone,
+                                         .endpoint = to->endpoint,
+                                         .ref = to->ref};
+    struct resource_place volume_place = place;
+    volume_place.ref = NULL; /* found by its stamp */
+    TRY(resource_relocate(db, work->arena, &work->instance, &place, now));
+    for (size_t i = 0; i < work->volume_count; i++)
+        TRY(resource_relocate(db, work->arena, &work->volumes[i], &volume_place, now));
+    TRY(forget_sides(db, work, to));
+    return note_sides(db, work, from, false);
+}
+
+/* What was made of the one side becomes what is left of the other. */
+static struct error *swap_entries(struct db *db, struct migration_work *work, const char *from,
+                                  const char *to, moment now)
+{
+    static const char *const kinds[] = {"instance", "room"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const char *what = i ? work->row.name : work->row.resource;
+        TRY(migration_cross_out(db, &work->row, to, kinds[i], what, now));
+        TRY(migration_enter(db, &work->row, from, kinds[i], what, now));
+    }
+    return NULL;
+}
+
+static const struct db_statement set_live = {
+    "migration_set_live", "UPDATE migration SET live_at = $3, hold_until = $4, hold_told = false,"
+                          " measured_us = CASE WHEN was_on THEN coalesce(measured_us,"
+                          " (extract(epoch FROM $3 - down_at) * 1000000)::bigint) END"
+                          " WHERE unit_id = $1 AND id = $2"};
+
+static struct error *go_over(struct db *db, struct migration_work *work, moment now)
+{
+    const struct migration_row *row = &work->row;
+    TRY(relocate(db, work, &row->source, &row->target, now));
+    TRY(swap_entries(db, work, SOURCE, TARGET, now));
+    TRY(db_run(db, &set_live,
+               DB_VALUES(db_text(row->unit), db_text(row->id), db_moment(now), db_moment(now + row->hold_us)),
+               NULL));
+    return let_go(db, work, NULL, now);
+}
+
+/* What was resized on the other side is here as it was. */
+static struct error *size_back(struct db *db, struct migration_work *work, moment now)
+{
+    const struct migration_row *row = &work->row;
+    struct demand change = {0};
+    json_t *spec = json_object_get(row->moved, "spec");
+    demand_add(&change, work->instance.kind, spec, 1);
+    demand_add(&change, work->instance.kind, work->instance.spec, -1);
+    TRY(quota_count(db, row->unit, row->target.cloud, row->target.endpoint, &change));
+    TRY(resource_set_spec(db, &work->instance, spec, now));
+    work->instance.spec = spec;
+    return NULL;
+}
+
+/* Also when it never went over: then nothing changes. */
+static struct error *go_back(struct db *db, struct migration_work *work, moment now)
+{
+    const struct migration_row *row = &work->row;
+    if (strcmp(work->instance.endpoint, row->source.endpoint)) {
+        TRY(size_back(db, work, now));
+        TRY(relocate(db, work, &row->target, &row->source, now));
+        TRY(swap_entries(db, work, TARGET, SOURCE, now));
+    }
+    const char *power = row->was_on ? "on" : "off";
+    if (!strcmp(work->instance.power, power))
+        return NULL;
+    TRY(resource_set_power(db, &work->instance, power, now));
+    work->instance.power = power;
+    return resource_meter(db, &work->instance, now);
+}
+
+struct error *migration_before(struct db *db, struct migration_work *work, enum migration_effect effect,
+                               moment now)
+{
+    const struct migration_row *row = &work->row;
+    switch (effect) {
+    case MIGRATION_SHELL_MAKE:
+    case MIGRATION_MOVE:
+        TRY(migration_enter(db, row, TARGET, "instance", row->resource, now));
+        return note_sides(db, work, &row->target, effect == MIGRATION_MOVE);
+    case MIGRATION_TARGET_RELEASE:
+        return note_sides(db, work, &row->target, true);
+    default:
+        return NULL;
+    }
+}
+
+static const struct db_statement set_down = {
+    "migration_set_down",
+    "UPDATE migration SET down_at = coalesce(down_at, $3) WHERE unit_id = $1 AND id = $2"};
+
+#define LIVE_DOWNTIME_US 300000 /* what hypervisors aim at by themselves */
+static const struct db_statement set_predicted = {
+    "migration_set_predicted", "UPDATE migration SET predicted_us = $3 WHERE unit_id = $1 AND id = $2"};
+static const struct db_statement set_moved_live = {
+    "migration_set_moved_live", "UPDATE migration SET measured_us = $3, target_ref = coalesce($4, target_ref)"
+                                " WHERE unit_id = $1 AND id = $2"};
+
+/* A live move keeps within what is agreed, or fails. */
+static struct error *predict_live(struct db *db, const struct migration_row *row)
+{
+    bool within = row->downtime_us && row->downtime_us < LIVE_DOWNTIME_US;
+    return db_run(
+        db, &set_predicted,
+        DB_VALUES(db_text(row->unit), db_text(row->id), db_int(within ? row->downtime_us : LIVE_DOWNTIME_US)),
+        NULL);
+}
+
+struct error *migration_after(struct db *db, struct migration_work *work, enum migration_effect effect,
+                              moment now)
+{
+    const struct migration_row *row = &work->row;
+    switch (effect) {
+    case MIGRATION_ROOM_TAKE:
+        return take_room(db, work, now);
+    case MIGRATION_SOURCE_STOP:
+        return db_run(db, &set_down, DB_VALUES(db_text(row->unit), db_text(row->id), db_moment(now)), NULL);
+    case MIGRATION_PASS:
+    case MIGRATION_LAST_PASS:
+        return migration_pass_write(db, work, now);
+    case MIGRATION_PROVE:
+        return migration_cross_out(db, row, TARGET, "export", work->plan.target, now);
+    case MIGRATION_VALIDATE:
+        return predict_live(db, row);
+    case MIGRATION_MOVE:
+        return db_run(db, &set_moved_live,
+                      DB_VALUES(db_text(row->unit), db_text(row->id),
+                                work->downtime_us >= 0 ? db_int(work->downtime_us) : db_null(),
+                                db_text(row->target.ref)),
+                      NULL);
+    case MIGRATION_ROW_BACK:
+        return go_back(db, work, now);
+    case MIGRATION_TARGET_DELETE:
+        TRY(forget_sides(db, work, &row->target));
+        return migration_cross_out(db, row, TARGET, "instance", row->resource, now);
+    case MIGRATION_SOURCE_DELETE:
+        TRY(forget_sides(db, work, &row->source));
+        return migration_cross_out(db, row, SOURCE, "instance", row->resource, now);
+    case MIGRATION_ROOM_GIVE:
+        return give_room(db, work, row->state == MIGRATION_COMMITTING ? SOURCE : TARGET, now);
+    default:
+        return NULL;
+    }
+}
+
+/* What was attached since the cut-over is on the other side alone. */
+static struct error *check_attached(struct db *db, struct migration_work *work)
+{
+    struct resource *attached;
+    size_t count;
+    TRY(resource_attached(db, work->arena, work->row.unit, work->row.resource, &attached, &count));
+    for (size_t i = 0; i < count; i++) {
+        size_t k = 0;
+        while (k < work->volume_count && strcmp(work->volumes[k].id, attached[i].id))
+            k++;
+        if (k == work->volume_count)
+            return error_new(ERR_CONFLICT, "%s \"%s\" was attached since the cut-over: detach it first",
+                             attached[i].kind, attached[i].name);
+    }
+    return work->instance.state == RESOURCE_ACTIVE
+               ? NULL
+               : error_new(ERR_CONFLICT, "instance \"%s\" is %s", work->instance.name,
+                           resource_state_name(work->instance.state));
+}
+
+static const struct db_statement set_was_on = {
+    "migration_set_was_on", "UPDATE migration SET was_on = $3, down_at = NULL, measured_us = NULL"
+                            " WHERE unit_id = $1 AND id = $2"};
+
+struct error *migration_load_work(struct db *db, struct migration_work *work, const char *unit,
+                                  const char *id)
+{
+    struct migration_row *row = &work->row;
+    TRY(migration_load(db, work->arena, unit, id, row));
+    TRY(resource_load(db, work->arena, row->unit, row->resource, "instance", &work->instance));
+    if (!row->moved)
+        return resource_attached(db, work->arena, row->unit, row->resource, &work->volumes,
+                                 &work->volume_count);
+    const json_t *volumes = json_object_get(row->moved, "volumes");
+    work->volume_count = json_array_size(volumes);
+    work->volumes = arena_array(work->arena, work->volume_count, sizeof *work->volumes);
+    for (size_t i = 0; i < work->volume_count; i++)
+        TRY(resource_load(db, work->arena, row->unit,
+                          json_string_value(json_object_get(json_array_get(volumes, i), "id")), NULL,
+                          &work->volumes[i]));
+    return NULL;
+}
+
+struct error *migration_entered(struct db *db, struct migration_work *work, enum migration_state from,
+                                moment now)
+{
+    struct migration_row *row = &work->row;
+    switch (row->state) {
+    case MIGRATION_COPYING:
+        if (from != MIGRATION_APPROVED)
+            return NULL;
+        TRY(note_moved(db, work));
+        return claim(db, work, now);
+    case MIGRATION_CUTTING_OVER:
+        row->was_on = !strcmp(work->instance.power, "on");
+        return db_run(db, &set_was_on, DB_VALUES(db_text(row->unit), db_text(row->id), db_bool(row->was_on)),
+                      NULL);
+    case MIGRATION_HOLDING:
+        return go_over(db, work, now);
+    case MIGRATION_ROLLING_BACK:
+        if (from != MIGRATION_HOLDING)
+            return NULL;
+        TRY(check_attached(db, work));
+        return claim(db, work, now);
+    case MIGRATION_ROLLED_BACK:
+    case MIGRATION_CANCELLED:
+        return let_go(db, work, NULL, now);
+    default:
+        return NULL;
+    }
+}

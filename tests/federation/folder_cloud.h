@@ -1,0 +1,37 @@
+/* A provider in a folder, behind the driver contract, for tests of moves: machines are JSON files, disks raw
+ * files that nbdkit serves, so that data really moves and everything outlives the broker's process. Every
+ * operation is a boundary where the process may be made to die, before its effect or after it.
+ *
+ * An endpoint's URL is "folder:PATH". Driver "folder" tracks changes and does it warm; "folder-live" moves by
+ * itself; "folder-cold" reads disks only while they are off. */
+#ifndef TESTS_FEDERATION_FOLDER_CLOUD_H
+#define TESTS_FEDERATION_FOLDER_CLOUD_H
+
+#include "drivers/driver.h"
+
+extern const struct driver folder_driver, folder_live_driver;
+
+/* The process kills itself at the so-and-so-manieth boundary from now; 0: never. */
+void folder_cloud_die_at(int boundary);
+/* From now on `operation` fails with `code`, `times` times, after its effect when `after`. */
+void folder_cloud_fail(const char *operation, enum error_code code, int times, bool after);
+/* Boundaries that were passed. */
+int folder_cloud_boundaries(void);
+
+/* From outside, each in one go under the folder's lock. */
+void folder_cloud_make(const char *folder, const char *id, const char *volume, unsigned disk_mb);
+struct folder_machine {
+    bool there, running, fenced;
+    int boots;
+};
+struct folder_machine folder_cloud_look(const char *folder, const char *id);
+/* What an operator or a host with power again does: no effect on a fenced one. */
+void folder_cloud_start(const char *folder, const char *id);
+void folder_cloud_cut(const char *folder, const char *id);
+/* A running machine writes, or reads; false when it does not run. */
+bool folder_cloud_write(const char *folder, const char *id, long at, const void *bytes, size_t count);
+bool folder_cloud_read(const char *folder, const char *id, long at, void *bytes, size_t count);
+/* Files that belong to no machine, joined by spaces; the caller frees. */
+char *folder_cloud_litter(const char *folder);
+
+#endif

@@ -1,0 +1,170 @@
+/* Whole moves by the real job over a real database, with disks that are really copied and a guest that writes
+ * all the time; then the same with the broker killed at every boundary, and with what people and providers do
+ * meanwhile. */
+#include "federation/migration_job.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/federation/move_scene.h"
+
+static void go(pid_t broker, const char *state)
+{
+    assert_true(scene_await(broker, state));
+}
+
+static void a_warm_move_and_its_commit(void **state)
+{
+    scene_begin("folder", MIGRATION_WARM, 0);
+    scene_say(MIGRATION_EVENT_START);
+    scene_expect("SELECT count(*) FROM resource WHERE operation_id = '" MOVE_ID "'", "2");
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    scene_expect("SELECT count(*) FROM resource WHERE operation_id IS NOT NULL", "0");
+    scene_expect("SELECT string_agg(side || ' ' || kind, ',' ORDER BY side, kind) FROM migration_ledger WHERE"
+                 " removed_at IS NULL AND kind <> 'manifest' AND kind <> 'checkpoint'",
+                 "source instance,source room");
+    scene_expect("SELECT measured_us > 0 AND hold_until = live_at + interval '7 days' FROM migration", "t");
+    struct folder_machine source = folder_cloud_look(scene.source, MOVE_INSTANCE);
+    assert_true(source.there && source.fenced && !source.running);
+    folder_cloud_start(scene.source, MOVE_INSTANCE); /* its host has power again */
+    assert_false(folder_cloud_look(scene.source, MOVE_INSTANCE).running);
+    refused(scene_try(MIGRATION_EVENT_COMMIT, -1), ERR_CONFLICT); /* not accepted yet */
+    for (int i = 0; i < 20; i++)
+        scene_guest();
+    scene_accept();
+    scene_say(MIGRATION_EVENT_COMMIT);
+    go(broker, "committed");
+    scene_check(true);
+    scene_expect("SELECT string_agg(disk || ' ' || kind, ',' ORDER BY pass, disk) FROM migration_pass",
+                 "sda full,sdb full,sda changed,sdb changed");
+    scene_kill(broker);
+}
+
+static void a_rollback_while_it_is_held(void **state)
+{
+    scene_begin("folder", MIGRATION_WARM, 0);
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    for (int i = 0; i < 20; i++)
+        scene_guest();
+    scene.may_forget = true; /* what came after the cut-over is on the target alone, and the plan says so */
+    scene_say(MIGRATION_EVENT_ROLLBACK);
+    go(broker, "rolled-back");
+    scene_check(false);
+    scene_kill(broker);
+}
+
+static void a_cold_move(void **state)
+{
+    scene_begin("folder", MIGRATION_COLD, 0);
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_expect("SELECT count(*) FROM migration_pass", "0");
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    scene_accept();
+    scene_say(MIGRATION_EVENT_COMMIT);
+    go(broker, "committed");
+    scene_check(true);
+    scene_kill(broker);
+}
+
+static void a_live_move(void **state)
+{
+    scene_begin("folder-live", MIGRATION_LIVE, 0);
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    scene_expect("SELECT measured_us FROM migration", "3");
+    scene_accept();
+    scene_say(MIGRATION_EVENT_COMMIT);
+    go(broker, "committed");
+    scene_check(true);
+    scene_kill(broker);
+}
+
+/* To the ending that is wanted, with the words that lead there, whatever dies on the way. */
+static void drive(enum migration_method method, bool back, int die_at, bool *ret_died)
+{
+    scene_begin(method == MIGRATION_LIVE ? "folder-live" : "folder", method, 0);
+    scene.may_forget = back;
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(die_at);
+    const struct {
+        const char *state;
+        enum migration_event event;
+    } words[] = {{"synced", MIGRATION_EVENT_CUTOVER},
+                 {"holding", back ? MIGRATION_EVENT_ROLLBACK : MIGRATION_EVENT_COMMIT},
+                 {back ? "rolled-back" : "committed", MIGRATION_EVENT_COUNT}};
+    *ret_died = false;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (!scene_await(broker, words[i].state)) {
+            *ret_died = true;
+            broker = scene_broker(0);
+            assert_true(scene_await(broker, words[i].state));
+        }
+        if (i == 1 && !back)
+            scene_accept();
+        if (words[i].event != MIGRATION_EVENT_COUNT)
+            scene_say(words[i].event);
+    }
+    scene_check(!back);
+    scene_kill(broker);
+}
+
+/* The broker is killed at every boundary that there is, before and after each thing that it does. */
+static void killed_at_every_boundary(enum migration_method method, bool back)
+{
+    bool died = true;
+    int boundary = 0;
+    while (died)
+        drive(method, back, ++boundary, &died);
+    print_message("%s, %s: killed at %d boundaries\n", migration_method_name(method),
+                  back ? "rolled back" : "committed", boundary - 1);
+    assert_true(boundary > 10);
+}
+
+static void a_warm_move_killed_at_every_boundary(void **state)
+{
+    killed_at_every_boundary(MIGRATION_WARM, false);
+}
+
+static void a_rollback_killed_at_every_boundary(void **state)
+{
+    killed_at_every_boundary(MIGRATION_COLD, true);
+}
+
+static void a_live_move_killed_at_every_boundary(void **state)
+{
+    killed_at_every_boundary(MIGRATION_LIVE, false);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_warm_move_and_its_commit),
+        cmocka_unit_test(a_rollback_while_it_is_held),
+        cmocka_unit_test(a_cold_move),
+        cmocka_unit_test(a_live_move),
+        cmocka_unit_test(a_warm_move_killed_at_every_boundary),
+        cmocka_unit_test(a_rollback_killed_at_every_boundary),
+        cmocka_unit_test(a_live_move_killed_at_every_boundary),
+    };
+    scene_maybe_broker(argc, argv);
+    return cmocka_run_group_tests(tests, scene_open, scene_close);
+}
