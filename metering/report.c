@@ -95,13 +95,30 @@ static bool extension_valued(const json_t *value)
             json_integer_value(value) <= INT32_MAX);
 }
 
+/* Whether every member is an attribute with a value: so are most events, and then nothing has to be parted.
+ */
+static bool plain(const json_t *event)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach ((json_t *)(uintptr_t)event, name, value) /* iteration changes nothing */
+        if (json_is_null(value) || !is_attribute(name))
+            return false;
+    return true;
+}
+
 /* Extension attributes are kept in the text and have no meaning here. What stays goes into *ret_known, the
  * event without members that are null, which count as absent (JSON format 2.2), into *ret_whole. */
-static struct error *part(struct arena *arena, const json_t *event, json_t **ret_known, json_t **ret_whole)
+static struct error *part(struct arena *arena, const json_t *event, const json_t **ret_known,
+                          const json_t **ret_whole)
 {
     struct error *errors = NULL;
     const char *name;
-    json_t *value, *known = json_hold(arena, json_object()), *whole = json_hold(arena, json_object());
+    json_t *value;
+    *ret_known = *ret_whole = event;
+    if (plain(event))
+        return NULL;
+    json_t *known = json_hold(arena, json_object()), *whole = json_hold(arena, json_object());
     size_t extensions = 0;
     json_object_foreach ((json_t *)(uintptr_t)event, name, value) { /* iteration changes nothing */
         bool attribute = is_attribute(name);
@@ -204,7 +221,7 @@ static struct error *check(struct arena *arena, const struct event *event, struc
 struct error *report_read(struct arena *arena, const json_t *json, struct report *ret_report)
 {
     struct event event = {.specversion = NULL};
-    json_t *known, *whole;
+    const json_t *known, *whole;
     if (!json_is_object(json))
         return error_member("", "must be an object");
     TRY(part(arena, json, &known, &whole));

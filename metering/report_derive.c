@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/db/column.h"
 #include "metering/fold.h"
 
 /* The intervals of one resource under one unit. */
@@ -20,7 +21,7 @@ struct group {
 struct derivation {
     struct arena *arena;
     struct group *groups;
-    size_t count, region_count;
+    size_t count;
 };
 
 static int by_time(const void *left, const void *right)
@@ -71,11 +72,9 @@ static struct group *group_of(struct derivation *work, size_t first, const char 
     return group;
 }
 
-static void add_region(struct derivation *work, struct group *group, moment from, moment to,
-                       const struct span *spans, size_t count)
+static void add_region(struct group *group, moment from, moment to, const struct span *spans, size_t count)
 {
     group->regions[group->region_count++] = (struct fold_region){from, to, spans, count};
-    work->region_count++;
 }
 
 /* Reports of one resource, in order. */
@@ -91,31 +90,34 @@ static void gather(struct derivation *work, const struct known_report *list, siz
         bool unchanged = list[i].before ? !strcmp(list[i].before, list[i].state_digest) : !report->count;
         if (to <= report->at || unchanged)
             continue;
-        add_region(work, group_of(work, first, report->unit, resource, count), report->at, to,
+        add_region(group_of(work, first, report->unit, resource, count), report->at, to,
                    spans_of(work->arena, report), report->count);
         if (list[i].before && strcmp(list[i].before_unit, report->unit) != 0)
-            add_region(work, group_of(work, first, list[i].before_unit, resource, count), report->at, to,
-                       NULL, 0);
+            add_region(group_of(work, first, list[i].before_unit, resource, count), report->at, to, NULL, 0);
     }
 }
 
+/* From here on every statement has but one way to go, by its keys or its ORDER BY where nothing is sorted, so
+ * it is planned once a connection. */
+static const struct db_statement plan_once = {
+    "report_plan_once", "SELECT set_config('plan_cache_mode', 'force_generic_plan', true),"
+                        " set_config('enable_sort', 'off', true)"};
+/* An interval that touches two regions comes twice. ORDER BY: by the index of ends. */
 static const struct db_statement read_intervals = {
     "report_intervals",
-    "SELECT DISTINCT g.g, i.item, i.tariff, i.micro, i.system_id, i.cloud_id, i.provider_id, i.kind,"
-    " i.industry, i.zone_id, i.architecture, i.start_at, nullif(i.end_at, 'infinity'), i.end_at"
-    " FROM (SELECT g::bigint, unit, resource, since::timestamptz, until::timestamptz FROM unnest($1::text[],"
-    " $2::text[], $3::text[], $4::text[], $5::text[]) AS u (g, unit, resource, since, until)) g,"
+    "SELECT g.g, i.item, i.tariff, i.micro, i.system_id, i.cloud_id, i.provider_id, i.kind, i.industry,"
+    " i.zone_id, i.architecture, i.start_at, nullif(i.end_at, 'infinity')"
+    " FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])"
+    " AS g (g, unit, resource, since, until),"
     " LATERAL (SELECT * FROM usage_interval k WHERE k.unit_id = g.unit AND k.resource_id = g.resource"
-    " AND k.end_at >= g.since AND k.start_at <= g.until) i"
-    " ORDER BY g.g"};
+    " AND k.end_at >= g.since AND k.start_at <= g.until ORDER BY k.end_at OFFSET 0) i ORDER BY g.g"};
 /* What usage_interval_end does for one interval, for many. */
 static const struct db_statement end_intervals = {
     "report_end_intervals",
-    "WITH gone AS (DELETE FROM usage_interval i USING (SELECT unit, resource, item, tariff,"
-    " since::timestamptz, until::timestamptz FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
-    " $5::text[], $6::text[]) AS u (unit, resource, item, tariff, since, until)) g WHERE i.unit_id = g.unit"
-    " AND i.resource_id = g.resource AND i.item = g.item AND i.tariff = g.tariff AND i.start_at = g.since"
-    " AND i.end_at = 'infinity' AND i.origin = 'reported' RETURNING i.*, g.until)"
+    "WITH gone AS (DELETE FROM usage_interval i USING unnest($1::text[], $2::text[], $3::text[], $4::text[],"
+    " $5::timestamptz[], $6::timestamptz[]) AS g (unit, resource, item, tariff, since, until)"
+    " WHERE i.unit_id = g.unit AND i.resource_id = g.resource AND i.item = g.item AND i.tariff = g.tariff"
+    " AND i.start_at = g.since AND i.end_at = 'infinity' AND i.origin = 'reported' RETURNING i.*, g.until)"
     " INSERT INTO usage_interval (unit_id, resource_id, item, tariff, start_at, end_at, micro, system_id,"
     " cloud_id, provider_id, kind, industry, zone_id, architecture, origin, known_from)"
     " SELECT unit_id, resource_id, item, tariff, start_at, until, micro, system_id, cloud_id, provider_id,"
@@ -124,73 +126,85 @@ static const struct db_statement ending = {"report_ending",
                                            "SELECT set_config('yunqiao.usage_ending', $1, true)"};
 static const struct db_statement delete_intervals = {
     "report_delete_intervals",
-    "DELETE FROM usage_interval i USING (SELECT unit, resource, item, tariff, since::timestamptz,"
-    " until::timestamptz FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])"
-    " AS u (unit, resource, item, tariff, since, until)) g WHERE i.unit_id = g.unit"
-    " AND i.resource_id = g.resource AND i.item = g.item AND i.tariff = g.tariff AND i.start_at = g.since"
-    " AND i.end_at = g.until AND i.origin = 'reported'"};
+    "DELETE FROM usage_interval i USING unnest($1::text[], $2::text[], $3::text[], $4::text[],"
+    " $5::timestamptz[], $6::timestamptz[]) AS g (unit, resource, item, tariff, since, until)"
+    " WHERE i.unit_id = g.unit AND i.resource_id = g.resource AND i.item = g.item AND i.tariff = g.tariff"
+    " AND i.start_at = g.since AND i.end_at = g.until AND i.origin = 'reported'"};
 static const struct db_statement insert_intervals = {
     "report_insert_intervals",
     "INSERT INTO usage_interval (unit_id, resource_id, item, tariff, start_at, end_at, micro, system_id,"
     " cloud_id, provider_id, kind, industry, zone_id, architecture, origin)"
-    " SELECT unit, resource, item, tariff, since::timestamptz, until::timestamptz, micro::bigint, system,"
-    " cloud, provider, kind, industry, zone, architecture, 'reported' FROM unnest($1::text[], $2::text[],"
-    " $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],"
-    " $11::text[], $12::text[], $13::text[], $14::text[]) AS u (unit, resource, item, tariff, since, until,"
-    " micro, system, cloud, provider, kind, industry, zone, architecture)"};
+    " SELECT unit, resource, item, tariff, since, until, micro, system, cloud, provider, kind, industry,"
+    " zone, architecture, 'reported' FROM unnest($1::text[], $2::text[], $3::text[], $4::text[],"
+    " $5::timestamptz[], $6::timestamptz[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[],"
+    " $12::text[], $13::text[], $14::text[]) AS u (unit, resource, item, tariff, since, until, micro, system,"
+    " cloud, provider, kind, industry, zone, architecture)"};
 static const struct db_statement note_changes = {
     "report_changes",
     "INSERT INTO usage_change (unit_id, system_id, cloud_id, provider_id, from_at)"
-    " SELECT unit, system, cloud, provider, since::timestamptz FROM unnest($1::text[], $2::text[],"
-    " $3::text[], $4::text[], $5::text[]) AS u (unit, system, cloud, provider, since)"};
+    " SELECT unit, system, cloud, provider, min(since) FROM unnest($1::text[], $2::text[], $3::text[],"
+    " $4::text[], $5::timestamptz[]) AS u (unit, system, cloud, provider, since)"
+    " GROUP BY unit, system, cloud, provider"};
 
-#define INTERVAL_COLUMNS 14
+enum { UNIT, RESOURCE, ITEM, TARIFF, SYSTEM, CLOUD, PROVIDER, KIND, INDUSTRY, ZONE, ARCHITECTURE, TEXTS };
 
-/* Rows of a statement, as text arrays by column. */
+/* Rows of a statement, by column. */
 struct batch {
-    const char **columns[INTERVAL_COLUMNS];
-    size_t count, room;
+    struct db_column *texts[TEXTS];
+    struct db_column *from, *to, *number; /* number: micro-units, or the group */
+    size_t count;
 };
 
-static struct batch batch_new(struct arena *arena, size_t room)
+static struct batch batch_new(struct arena *arena)
 {
-    struct batch batch = {.room = room};
-    for (size_t i = 0; i < INTERVAL_COLUMNS; i++)
-        batch.columns[i] = arena_array(arena, room, sizeof *batch.columns[i]);
+    struct batch batch = {.from = db_column_in(arena, DB_COLUMN_MOMENT),
+                          .to = db_column_in(arena, DB_COLUMN_MOMENT),
+                          .number = db_column_in(arena, DB_COLUMN_INT)};
+    for (size_t i = 0; i < TEXTS; i++)
+        batch.texts[i] = db_column_in(arena, DB_COLUMN_TEXT);
     return batch;
 }
 
-static struct db_value texts(const struct batch *batch, size_t column)
+static struct db_value texts(const struct batch *batch, int column)
 {
-    return db_texts(batch->columns[column], batch->count);
+    return db_column_value(batch->texts[column]);
 }
 
-static const char *until_text(struct arena *arena, moment to)
+static struct db_value from_of(const struct batch *batch)
 {
-    return to == MOMENT_MAX ? "infinity" : moment_text(arena, to);
+    return db_column_value(batch->from);
 }
 
-static void put(struct batch *batch, struct arena *arena, const struct group *group, const struct span *span,
-                moment to)
+static struct db_value to_of(const struct batch *batch)
 {
-    const char *const row[INTERVAL_COLUMNS] = {
-        group->unit,
-        group->resource,
-        span->item,
-        tariff_name(span->tariff),
-        moment_text(arena, span->from),
-        until_text(arena, to),
-        arena_printf(arena, "%lld", (long long)span->micro),
-        span->system,
-        span->cloud,
-        span->provider,
-        span->kind,
-        span->industry,
-        span->zone,
-        span->architecture,
+    return db_column_value(batch->to);
+}
+
+static struct db_value number_of(const struct batch *batch)
+{
+    return db_column_value(batch->number);
+}
+
+static void put(struct batch *batch, const struct group *group, const struct span *span, moment to)
+{
+    const char *const row[TEXTS] = {
+        [UNIT] = group->unit,
+        [RESOURCE] = group->resource,
+        [ITEM] = span->item,
+        [TARIFF] = tariff_name(span->tariff),
+        [SYSTEM] = span->system,
+        [CLOUD] = span->cloud,
+        [PROVIDER] = span->provider,
+        [KIND] = span->kind,
+        [INDUSTRY] = span->industry,
+        [ZONE] = span->zone,
+        [ARCHITECTURE] = span->architecture,
     };
-    for (size_t i = 0; i < INTERVAL_COLUMNS; i++)
-        batch->columns[i][batch->count] = row[i];
+    for (size_t i = 0; i < TEXTS; i++)
+        db_column_text(batch->texts[i], row[i]);
+    db_column_moment(batch->from, span->from);
+    db_column_end(batch->to, to);
+    db_column_int(batch->number, span->micro);
     batch->count++;
 }
 
@@ -213,25 +227,38 @@ static struct span read_span(const struct db_rows *rows, size_t row)
     return span;
 }
 
-/* The intervals at every region, each once, into the groups. */
+/* In order, and each once. */
+static void settle(struct group *group)
+{
+    size_t count = 0;
+    qsort(group->old, group->old_count, sizeof *group->old, span_compare);
+    for (size_t i = 0; i < group->old_count; i++)
+        if (!count || span_compare(&group->old[count - 1], &group->old[i]) != 0)
+            group->old[count++] = group->old[i];
+    group->old_count = count;
+}
+
+/* The intervals at every region into the groups. */
 static struct error *read_old(struct db *db, struct derivation *work)
 {
     struct arena *arena = work->arena;
-    struct batch batch = batch_new(arena, work->region_count);
+    struct batch batch = batch_new(arena);
+    DB_ROWS_AUTO struct db_rows *planned = NULL;
     struct db_rows *rows = NULL;
     for (size_t i = 0; i < work->count; i++)
-        for (size_t k = 0; k < work->groups[i].region_count; k++, batch.count++) {
+        for (size_t k = 0; k < work->groups[i].region_count; k++) {
             const struct fold_region *region = &work->groups[i].regions[k];
-            batch.columns[0][batch.count] = arena_printf(arena, "%zu", i);
-            batch.columns[1][batch.count] = work->groups[i].unit;
-            batch.columns[2][batch.count] = work->groups[i].resource;
-            batch.columns[3][batch.count] = moment_text(arena, region->from);
-            batch.columns[4][batch.count] = until_text(arena, region->to);
+            db_column_int(batch.number, (int64_t)i);
+            db_column_text(batch.texts[UNIT], work->groups[i].unit);
+            db_column_text(batch.texts[RESOURCE], work->groups[i].resource);
+            db_column_moment(batch.from, region->from);
+            db_column_end(batch.to, region->to);
         }
-    TRY(db_query(
-        db, &read_intervals,
-        DB_VALUES(texts(&batch, 0), texts(&batch, 1), texts(&batch, 2), texts(&batch, 3), texts(&batch, 4)),
-        &rows));
+    TRY(db_query(db, &plan_once, DB_NO_VALUES, &planned));
+    TRY(db_query_binary(db, &read_intervals,
+                        DB_VALUES(number_of(&batch), texts(&batch, UNIT), texts(&batch, RESOURCE),
+                                  from_of(&batch), to_of(&batch)),
+                        &rows));
     db_hold(arena, rows);
     struct span *spans = arena_array(arena, db_count(rows), sizeof *spans);
     for (size_t row = 0; row < db_count(rows); row++) {
@@ -242,7 +269,7 @@ static struct error *read_old(struct db *db, struct derivation *work)
     }
     for (size_t i = 0; i < work->count; i++)
         if (work->groups[i].old_count)
-            qsort(work->groups[i].old, work->groups[i].old_count, sizeof(struct span), span_compare);
+            settle(&work->groups[i]);
     return NULL;
 }
 
@@ -251,7 +278,7 @@ struct edits {
 };
 
 /* Walks both lists, which are in the same order, side by side. */
-static void compare(struct arena *arena, const struct group *group, struct edits *edits)
+static void compare(const struct group *group, struct edits *edits)
 {
     size_t o = 0, n = 0;
     while (o < group->old_count || n < group->now_count) {
@@ -260,12 +287,12 @@ static void compare(struct arena *arena, const struct group *group, struct edits
         int order = !old ? 1 : !now ? -1 : span_compare(old, now);
         bool same = order == 0 && span_same(old, now);
         if (same && old->to != now->to && old->to == MOMENT_MAX)
-            put(&edits->ended, arena, group, old, now->to);
+            put(&edits->ended, group, old, now->to);
         else if (!same || old->to != now->to) {
             if (order <= 0)
-                put(&edits->deleted, arena, group, old, old->to);
+                put(&edits->deleted, group, old, old->to);
             if (order >= 0)
-                put(&edits->inserted, arena, group, now, now->to);
+                put(&edits->inserted, group, now, now->to);
         }
         o += order <= 0;
         n += order >= 0;
@@ -273,17 +300,15 @@ static void compare(struct arena *arena, const struct group *group, struct edits
 }
 
 /* From when on the unit's usage changed, for its next closing. */
-static void note_change(struct arena *arena, const struct group *group, struct batch *changes)
+static void note_change(const struct group *group, struct batch *changes)
 {
-    const struct span *any = group->now_count ? group->now : group->old;
-    moment from = MOMENT_MAX;
+    const struct span *first = group->now_count ? group->now : group->old;
+    struct span any = {.system = first->system, .cloud = first->cloud, .provider = first->provider};
+    any.from = MOMENT_MAX;
     for (size_t i = 0; i < group->region_count; i++)
-        if (group->regions[i].from < from)
-            from = group->regions[i].from;
-    const char *const row[] = {group->unit, any->system, any->cloud, any->provider, moment_text(arena, from)};
-    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
-        changes->columns[i][changes->count] = row[i];
-    changes->count++;
+        if (group->regions[i].from < any.from)
+            any.from = group->regions[i].from;
+    put(changes, group, &any, MOMENT_MAX);
 }
 
 static struct error *set_ending(struct db *db, const char *on)
@@ -300,8 +325,8 @@ static struct error *end_open(struct db *db, const struct batch *ended)
         return NULL;
     TRY(set_ending(db, "on"));
     TRY(db_run(db, &end_intervals,
-               DB_VALUES(texts(ended, 0), texts(ended, 1), texts(ended, 2), texts(ended, 3), texts(ended, 4),
-                         texts(ended, 5)),
+               DB_VALUES(texts(ended, UNIT), texts(ended, RESOURCE), texts(ended, ITEM), texts(ended, TARIFF),
+                         from_of(ended), to_of(ended)),
                &changed));
     if (changed != (int64_t)ended->count)
         return error_new(ERR_INTERNAL, "%zu intervals should end and %lld did", ended->count,
@@ -316,8 +341,8 @@ static struct error *write_edits(struct db *db, const struct edits *edits)
     int64_t changed = 0;
     if (deleted->count)
         TRY(db_run(db, &delete_intervals,
-                   DB_VALUES(texts(deleted, 0), texts(deleted, 1), texts(deleted, 2), texts(deleted, 3),
-                             texts(deleted, 4), texts(deleted, 5)),
+                   DB_VALUES(texts(deleted, UNIT), texts(deleted, RESOURCE), texts(deleted, ITEM),
+                             texts(deleted, TARIFF), from_of(deleted), to_of(deleted)),
                    &changed));
     if (changed != (int64_t)deleted->count)
         return error_new(ERR_INTERNAL, "%zu intervals should go and %lld went", deleted->count,
@@ -325,15 +350,16 @@ static struct error *write_edits(struct db *db, const struct edits *edits)
     TRY(end_open(db, ended));
     if (in->count)
         TRY(db_run(db, &insert_intervals,
-                   DB_VALUES(texts(in, 0), texts(in, 1), texts(in, 2), texts(in, 3), texts(in, 4),
-                             texts(in, 5), texts(in, 6), texts(in, 7), texts(in, 8), texts(in, 9),
-                             texts(in, 10), texts(in, 11), texts(in, 12), texts(in, 13)),
+                   DB_VALUES(texts(in, UNIT), texts(in, RESOURCE), texts(in, ITEM), texts(in, TARIFF),
+                             from_of(in), to_of(in), number_of(in), texts(in, SYSTEM), texts(in, CLOUD),
+                             texts(in, PROVIDER), texts(in, KIND), texts(in, INDUSTRY), texts(in, ZONE),
+                             texts(in, ARCHITECTURE)),
                    NULL));
     if (!changes->count)
         return NULL;
     return db_run(db, &note_changes,
-                  DB_VALUES(texts(changes, 0), texts(changes, 1), texts(changes, 2), texts(changes, 3),
-                            texts(changes, 4)),
+                  DB_VALUES(texts(changes, UNIT), texts(changes, SYSTEM), texts(changes, CLOUD),
+                            texts(changes, PROVIDER), from_of(changes)),
                   NULL);
 }
 
@@ -352,21 +378,17 @@ struct error *report_derive(struct db *db, struct arena *arena, struct known_rep
     if (!work.count)
         return NULL;
     TRY(read_old(db, &work));
-    size_t before = 0, after = 0;
     for (size_t i = 0; i < work.count; i++) {
         struct group *group = &work.groups[i];
         fold_apply(arena, group->old, group->old_count, group->regions, group->region_count, &group->now,
                    &group->now_count);
-        before += group->old_count;
-        after += group->now_count;
     }
-    struct edits edits = {batch_new(arena, before), batch_new(arena, before), batch_new(arena, after),
-                          batch_new(arena, work.count)};
+    struct edits edits = {batch_new(arena), batch_new(arena), batch_new(arena), batch_new(arena)};
     for (size_t i = 0; i < work.count; i++) {
         size_t so_far = edits.ended.count + edits.deleted.count + edits.inserted.count;
-        compare(arena, &work.groups[i], &edits);
+        compare(&work.groups[i], &edits);
         if (edits.ended.count + edits.deleted.count + edits.inserted.count > so_far)
-            note_change(arena, &work.groups[i], &edits.changes);
+            note_change(&work.groups[i], &edits.changes);
     }
     return write_edits(db, &edits);
 }

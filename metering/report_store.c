@@ -10,27 +10,38 @@
 #include "broker/base/buf.h"
 #include "broker/base/digest.h"
 #include "broker/base/json.h"
+#include "broker/db/column.h"
 #include "metering/archive.h"
 #include "metering/report_derive.h"
 
-/* Also has the transaction's statements planned anew: a plan made while the journal was small would read all
- * of it for every event once it is large, until somebody analyzes the table. */
+/* Also has the transaction's statements planned anew, and by index: a plan made while the journal was small
+ * would read all of it for every event once it is large, until somebody analyzes the table. */
 static const struct db_statement take_turn = {
-    "report_lock", "SELECT pg_advisory_xact_lock(hashtextextended('usage_event ' || $1, 0))::text,"
-                   " set_config('plan_cache_mode', 'force_custom_plan', true)"};
+    "report_lock",
+    "SELECT pg_advisory_xact_lock(hashtextextended('usage_event ' || $1, 0))::text,"
+    " set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true),"
+    " set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),"
+    " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"};
 
+/* `l` is the resource's last report, the one before most that come; only a late report is looked for
+ * among the others. */
 static const struct db_statement look_up = {
     "report_look_up",
-    "SELECT encode(e.digest, 'hex'), encode(b.state_digest, 'hex'), b.unit_id, a.occurred_at"
-    " FROM (SELECT n, source, id, subject, at::timestamptz, sequence FROM unnest($2::text[], $3::text[],"
-    " $4::text[], $5::text[], $6::text[]) WITH ORDINALITY AS u (source, id, subject, at, sequence, n)) g"
+    "SELECT encode(e.digest, 'hex'), encode(CASE WHEN l.later THEN b.state_digest ELSE l.state_digest END,"
+    " 'hex'), CASE WHEN l.later THEN b.unit_id ELSE l.unit_id END, a.occurred_at"
+    " FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[]) WITH ORDINALITY"
+    " AS g (source, id, subject, at, sequence, n)"
     " LEFT JOIN LATERAL (SELECT digest FROM usage_event k WHERE k.provider_id = $1 AND k.source = g.source"
     " AND k.event_id = g.id LIMIT 1) e ON true"
-    " LEFT JOIN LATERAL (SELECT state_digest, unit_id FROM usage_event p WHERE p.provider_id = $1"
+    " LEFT JOIN LATERAL (SELECT state_digest, unit_id, (t.occurred_at, t.sequence, t.event_id, t.source)"
+    " >= (g.at, g.sequence, g.id, g.source) AS later FROM usage_event t WHERE t.provider_id = $1"
+    " AND t.subject = g.subject AND t.state = 'counted' ORDER BY t.occurred_at DESC, t.sequence DESC,"
+    " t.event_id DESC, t.source DESC LIMIT 1) l ON true"
+    " LEFT JOIN LATERAL (SELECT state_digest, unit_id FROM usage_event p WHERE l.later AND p.provider_id = $1"
     " AND p.subject = g.subject AND p.state = 'counted' AND p.occurred_at <= g.at"
     " AND (p.occurred_at, p.sequence, p.event_id, p.source) < (g.at, g.sequence, g.id, g.source)"
     " ORDER BY p.occurred_at DESC, p.sequence DESC, p.event_id DESC, p.source DESC LIMIT 1) b ON true"
-    " LEFT JOIN LATERAL (SELECT occurred_at FROM usage_event f WHERE f.provider_id = $1"
+    " LEFT JOIN LATERAL (SELECT occurred_at FROM usage_event f WHERE l.later AND f.provider_id = $1"
     " AND f.subject = g.subject AND f.state = 'counted' AND f.occurred_at >= g.at"
     " AND (f.occurred_at, f.sequence, f.event_id, f.source) > (g.at, g.sequence, g.id, g.source)"
     " ORDER BY f.occurred_at, f.sequence, f.event_id, f.source LIMIT 1) a ON true ORDER BY g.n"};
@@ -44,10 +55,11 @@ static const struct db_statement insert_events = {
     "report_insert",
     "INSERT INTO usage_event (provider_id, source, event_id, unit_id, system_id, cloud_id, industry, subject,"
     " occurred_at, sequence, received_at, digest, state_digest, state, body)"
-    " SELECT $1, source, id, unit, system, cloud, industry, subject, at::timestamptz, sequence, $2,"
-    " digest::bytea, said::bytea, state, body FROM unnest($3::text[], $4::text[], $5::text[], $6::text[],"
-    " $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],"
-    " $15::text[]) AS u (source, id, unit, system, cloud, industry, subject, at, sequence, digest, said,"
+    " SELECT $1, source, id, unit, system, cloud, industry, subject, at, sequence, $2, decode(digest, 'hex'),"
+    " decode(said, 'hex'), state, body FROM unnest($3::text[], $4::text[], $5::text[], $6::text[],"
+    " $7::text[], $8::text[], $9::text[], $10::timestamptz[], $11::text[], $12::text[], $13::text[],"
+    " $14::text[], $15::text[]) AS u (source, id, unit, system, cloud, industry, subject, at, sequence, "
+    "digest, said,"
     " state, body)"};
 
 static const struct db_statement due_provider = {
@@ -91,19 +103,26 @@ static const char *state_digest(struct arena *arena, const struct report *report
 }
 
 static struct db_value column(struct arena *arena, const struct known_report *list, size_t count,
-                              const char *(*of)(struct arena *arena, const struct known_report *known))
+                              const char *(*of)(const struct known_report *known))
 {
-    const char **texts = arena_array(arena, count, sizeof *texts);
+    struct db_column *texts = db_column_in(arena, DB_COLUMN_TEXT);
     for (size_t i = 0; i < count; i++)
-        texts[i] = of(arena, &list[i]);
-    return db_texts(texts, count);
+        db_column_text(texts, of(&list[i]));
+    return db_column_value(texts);
 }
 
-#define COLUMN(name, value)                                                        \
-    static const char *name(struct arena *arena, const struct known_report *known) \
-    {                                                                              \
-        (void)arena;                                                               \
-        return value;                                                              \
+static struct db_value moments(struct arena *arena, const struct known_report *list, size_t count)
+{
+    struct db_column *at = db_column_in(arena, DB_COLUMN_MOMENT);
+    for (size_t i = 0; i < count; i++)
+        db_column_moment(at, list[i].report->at);
+    return db_column_value(at);
+}
+
+#define COLUMN(name, value)                                   \
+    static const char *name(const struct known_report *known) \
+    {                                                         \
+        return value;                                         \
     }
 COLUMN(of_source, known->report->source)
 COLUMN(of_id, known->report->id)
@@ -112,10 +131,9 @@ COLUMN(of_system, known->report->system)
 COLUMN(of_cloud, known->report->cloud)
 COLUMN(of_industry, known->report->industry)
 COLUMN(of_subject, known->report->subject)
-COLUMN(of_at, moment_text(arena, known->report->at))
 COLUMN(of_sequence, known->report->sequence)
-COLUMN(of_digest, arena_printf(arena, "\\x%s", known->report->digest))
-COLUMN(of_state_digest, arena_printf(arena, "\\x%s", known->state_digest))
+COLUMN(of_digest, known->report->digest)
+COLUMN(of_state_digest, known->state_digest)
 COLUMN(of_state, known->quarantined ? "quarantined" : "counted")
 COLUMN(of_text, known->report->text)
 
@@ -127,7 +145,7 @@ static struct error *find_known(struct db *db, struct arena *arena, const char *
     TRY(db_query(db, &look_up,
                  DB_VALUES(db_text(provider), column(arena, list, count, of_source),
                            column(arena, list, count, of_id), column(arena, list, count, of_subject),
-                           column(arena, list, count, of_at), column(arena, list, count, of_sequence)),
+                           moments(arena, list, count), column(arena, list, count, of_sequence)),
                  &rows));
     db_hold(arena, rows);
     if (db_count(rows) != count)
@@ -152,7 +170,7 @@ static struct error *insert_new(struct db *db, struct arena *arena, const char *
                             column(arena, list, count, of_id), column(arena, list, count, of_unit),
                             column(arena, list, count, of_system), column(arena, list, count, of_cloud),
                             column(arena, list, count, of_industry), column(arena, list, count, of_subject),
-                            column(arena, list, count, of_at), column(arena, list, count, of_sequence),
+                            moments(arena, list, count), column(arena, list, count, of_sequence),
                             column(arena, list, count, of_digest),
                             column(arena, list, count, of_state_digest), column(arena, list, count, of_state),
                             column(arena, list, count, of_text)),

@@ -3,6 +3,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,9 +31,26 @@ void digest_sha256(const void *bytes, size_t length, char hex[DIGEST_HEX])
     digest_hex(EVP_sha256(), bytes, length, hex);
 }
 
+/* Looked up in the library's providers once: with EVP_sm3() every digest would be such a search, which costs
+ * more than the digest of a short text. Set once and shared by all threads. */
+static EVP_MD *sm3_found;
+static void find_sm3(void)
+{
+    sm3_found = EVP_MD_fetch(NULL, "SM3", NULL);
+    if (!sm3_found)
+        abort(); /* the library lacks the digest: the broker cannot keep its promises */
+}
+static const EVP_MD *sm3(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (pthread_once(&once, find_sm3))
+        abort(); /* cannot be: the arguments are fixed */
+    return sm3_found;
+}
+
 void digest_sm3(const void *bytes, size_t length, char hex[DIGEST_HEX])
 {
-    digest_hex(EVP_sm3(), bytes, length, hex);
+    digest_hex(sm3(), bytes, length, hex);
 }
 
 struct digest_sm3 {
@@ -43,7 +61,7 @@ struct digest_sm3 *digest_sm3_begin(void)
 {
     struct digest_sm3 *digest = xcalloc(1, sizeof *digest);
     digest->context = EVP_MD_CTX_new();
-    if (!digest->context || !EVP_DigestInit_ex(digest->context, EVP_sm3(), NULL))
+    if (!digest->context || !EVP_DigestInit_ex(digest->context, sm3(), NULL))
         abort(); /* as above */
     return digest;
 }

@@ -87,6 +87,14 @@ void db_column_moment(struct db_column *column, moment at)
         add_int64(column, at - YEAR_2000);
 }
 
+void db_column_end(struct db_column *column, moment at)
+{
+    if (at != MOMENT_MAX)
+        db_column_moment(column, at);
+    else if (fits(column, DB_COLUMN_MOMENT))
+        add_int64(column, INT64_MAX);
+}
+
 /* numeric: how many digits of base 10000, the first one's power, the sign, decimals to show; the digits. */
 void db_column_wide(struct db_column *column, wide value)
 {
@@ -134,4 +142,17 @@ void db_column_clear(struct db_column *column)
 void db_column_done(struct db_column *column)
 {
     buf_done(&column->bytes);
+}
+
+static void release_column(void *column)
+{
+    db_column_done(column);
+}
+
+struct db_column *db_column_in(struct arena *arena, enum db_column_type type)
+{
+    struct db_column *column = arena_alloc(arena, sizeof *column);
+    *column = db_column_make(type);
+    arena_defer(arena, release_column, column);
+    return column;
 }

@@ -29,6 +29,7 @@ struct db_column db_column_make(enum db_column_type type);
 void db_column_text(struct db_column *column, const char *text);
 void db_column_int(struct db_column *column, int64_t value);
 void db_column_moment(struct db_column *column, moment at);
+void db_column_end(struct db_column *column, moment at); /* of a column of moments; MOMENT_MAX is infinity */
 void db_column_wide(struct db_column *column, wide value);
 void db_column_null(struct db_column *column);
 /* The parameter, borrowed from the column. A column that came to more than DB_COLUMN_BYTES_MAX, or that was
@@ -39,5 +40,7 @@ size_t db_column_length(const struct db_column *column);
 /* Forgets the rows and keeps the room. */
 void db_column_clear(struct db_column *column);
 void db_column_done(struct db_column *column);
+/* A new one that is done when the arena dies. */
+struct db_column *db_column_in(struct arena *arena, enum db_column_type type);
 
 #endif

@@ -98,6 +98,25 @@ static void rows_round_trip(void **state)
     done(&columns);
 }
 
+static void ends_may_be_infinite(void **state)
+{
+    (void)state;
+    static const struct db_statement finite = {
+        "column_infinite", "SELECT string_agg(to_char(m, 'YYYY-MM-DD'), ' '), bool_or(NOT isfinite(m))"
+                           " FROM unnest($1::timestamptz[]) m WHERE isfinite(m) OR m > '9999-12-31'"};
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct db_column *ends = db_column_in(arena, DB_COLUMN_MOMENT);
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    db_column_end(ends, INT64_C(1795489445000000));
+    assert_good(db_query(db, &finite, DB_VALUES(db_column_value(ends)), &rows));
+    assert_string_equal(db_get_text(rows, 0, 0), "2026-11-24");
+    assert_false(db_get_bool(rows, 0, 1));
+    db_rows_free(rows);
+    db_column_end(ends, MOMENT_MAX);
+    assert_good(db_query(db, &finite, DB_VALUES(db_column_value(ends)), &rows));
+    assert_true(db_get_bool(rows, 0, 1));
+}
+
 /* Every power of ten and its neighbours, for zeros within and at the end of the digits; against text. */
 static void numbers_are_exact(void **state)
 {
@@ -205,8 +224,11 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_round_trip), cmocka_unit_test(numbers_are_exact),
-        cmocka_unit_test(empty_and_null),  cmocka_unit_test(what_cannot_be_sent_is_refused),
+        cmocka_unit_test(rows_round_trip),
+        cmocka_unit_test(ends_may_be_infinite),
+        cmocka_unit_test(numbers_are_exact),
+        cmocka_unit_test(empty_and_null),
+        cmocka_unit_test(what_cannot_be_sent_is_refused),
         cmocka_unit_test(ends_are_read),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
