@@ -1,12 +1,16 @@
 /* GET /v1/statements/{month} and GET /v1/statements?from=&to=: one month and a range. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/base/json.h"
+#include "broker/base/json_write.h"
 #include "metering/cursor.h"
 #include "metering/included.h"
 #include "metering/routes.h"
 #include "metering/statement_sum.h"
 #include "metering/statement_view.h"
+
+#define ANSWER_MAX (16u << 20) /* bytes; a page of 1000 rows has some 600 KB */
 
 static void put_open(json_t *body, const struct statement_ask *ask, const struct statement_months *months)
 {
@@ -34,20 +38,29 @@ static struct error *answer_rows(struct http_call *call, const struct statement_
     struct statement statement;
     const char *parts[STATEMENT_DIMENSIONS];
     size_t shown = 0;
-    json_t *rows = json_array();
-    json_put(body, "rows", rows);
+    BUF_AUTO struct buf buf = BUF_INIT(ANSWER_MAX);
+    char *text;
     TRY(http_page(call, &page));
     if (page.after)
         TRY(cursor_split(call->arena, page.after, parts, STATEMENT_DIMENSIONS));
     TRY(statement_sum(call->db, call->arena, ask, months, page.after ? parts : NULL, page.size + 1,
                       &statement));
+    json_write_object(&buf, NULL);
+    json_write_array(&buf, "rows");
     for (; shown < statement.count && shown < (size_t)page.size; shown++)
-        json_push(rows, statement_row_json(call->arena, &statement.rows[shown], ask));
-    json_put(body, "total", statement_sums_json(&statement.total));
+        statement_row_write(&buf, call->arena, &statement.rows[shown], ask);
+    json_write_array_end(&buf);
+    statement_total_write(&buf, &statement.total);
     included_put(body);
     if (shown < statement.count)
         http_page_next(call, body, statement_cursor(call->arena, &statement.rows[shown - 1]));
-    *ret_answer = (struct http_answer){.status = 200, .body = json_incref(body)};
+    json_write_members(&buf, body);
+    json_write_object_end(&buf);
+    size_t length = buf.length;
+    TRY(buf_take(&buf, "a statement", &text));
+    arena_defer(call->arena, free, text);
+    *ret_answer = (struct http_answer){
+        .status = 200, .content_type = "application/json", .bytes = text, .length = length};
     return NULL;
 }
 

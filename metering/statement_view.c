@@ -1,6 +1,8 @@
 /* Query members and rows of the statement; see statement_view.h. */
 #include "metering/statement_view.h"
 
+#include "broker/base/json_write.h"
+
 struct error *statement_ask_read(struct http_call *call, struct statement_ask *ret_ask)
 {
     struct statement_ask ask = {.now = call->now,
@@ -34,19 +36,6 @@ struct error *statement_range_read(struct http_call *call, struct month *ret_fro
     return NULL;
 }
 
-json_t *statement_sums_json(const struct statement_row *row)
-{
-    json_t *json = json_object();
-    json_put_yuan(json, "charges_yuan", row->charges_fen);
-    json_put_yuan(json, "adjustments_yuan", row->adjustments_fen);
-    json_put_yuan(json, "amount_yuan", row->amount_fen);
-    json_put_yuan(json, "free_yuan", row->free_fen);
-    json_put_int(json, "lines", row->line_count);
-    if (row->unpriced)
-        json_put_int(json, "unpriced_lines", row->unpriced);
-    return json;
-}
-
 void statement_keys_put(json_t *json, const struct statement_row *row)
 {
     for (int i = 0; i < STATEMENT_DIMENSIONS; i++)
@@ -69,19 +58,43 @@ static int64_t length_of(const struct statement_row *row, const struct statement
     return month_end(month) - month_start(month);
 }
 
-json_t *statement_row_json(struct arena *arena, const struct statement_row *row,
-                           const struct statement_ask *ask)
+static void sums_write(struct buf *buf, const struct statement_row *row)
 {
-    json_t *json = statement_sums_json(row);
-    statement_keys_put(json, row);
-    if (row->keys[STATEMENT_ITEM]) {
+    json_write_yuan(buf, "charges_yuan", row->charges_fen);
+    json_write_yuan(buf, "adjustments_yuan", row->adjustments_fen);
+    json_write_yuan(buf, "amount_yuan", row->amount_fen);
+    json_write_yuan(buf, "free_yuan", row->free_fen);
+    json_write_int(buf, "lines", row->line_count);
+    if (row->unpriced)
+        json_write_int(buf, "unpriced_lines", row->unpriced);
+}
+
+void statement_row_write(struct buf *buf, struct arena *arena, const struct statement_row *row,
+                         const struct statement_ask *ask)
+{
+    const char *code = row->keys[STATEMENT_ITEM];
+    const struct item *item = code ? item_find(code) : NULL;
+    json_write_object(buf, NULL);
+    sums_write(buf, row);
+    for (int i = 0; i < STATEMENT_DIMENSIONS; i++)
+        json_write_text(buf, statement_dimension_names[i], row->keys[i]);
+    if (item)
+        json_write_text(buf, "item_name", item->name);
+    if (code) {
         if (row->price_fen)
-            json_put_yuan(json, "price_yuan", row->price_fen);
-        json_put_text(json, "average_quantity",
-                      statement_average_over(arena, row->usage, length_of(row, ask)));
-        json_put_text(json, "usage_unit_hours", statement_unit_hours(arena, row->usage));
+            json_write_yuan(buf, "price_yuan", row->price_fen);
+        json_write_text(buf, "average_quantity",
+                        statement_average_over(arena, row->usage, length_of(row, ask)));
+        json_write_text(buf, "usage_unit_hours", statement_unit_hours(arena, row->usage));
     }
-    return json;
+    json_write_object_end(buf);
+}
+
+void statement_total_write(struct buf *buf, const struct statement_row *total)
+{
+    json_write_object(buf, "total");
+    sums_write(buf, total);
+    json_write_object_end(buf);
 }
 
 const char *statement_cursor(struct arena *arena, const struct statement_row *row)

@@ -2,6 +2,7 @@
 #ifndef METERING_STATEMENT_VIEW_H
 #define METERING_STATEMENT_VIEW_H
 
+#include "broker/base/buf.h"
 #include "broker/http/http.h"
 #include "metering/statement_sum.h"
 
@@ -19,10 +20,11 @@ struct error *statement_range_read(struct http_call *call, struct month *ret_fro
 struct error *statement_month_read(struct http_call *call, const char *name,
                                    struct month *month) ERROR_MUST_USE;
 
-json_t *statement_sums_json(const struct statement_row *row);
 void statement_keys_put(json_t *json, const struct statement_row *row);
-json_t *statement_row_json(struct arena *arena, const struct statement_row *row,
-                           const struct statement_ask *ask);
+/* A row, as an item of the array that is open; its total, as the member "total" (json_write.h). */
+void statement_row_write(struct buf *buf, struct arena *arena, const struct statement_row *row,
+                         const struct statement_ask *ask);
+void statement_total_write(struct buf *buf, const struct statement_row *total);
 /* The keyset cursor that goes on after the row. */
 const char *statement_cursor(struct arena *arena, const struct statement_row *row);
 
