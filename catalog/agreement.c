@@ -22,6 +22,7 @@ static const char *const system_disks[] = {"charged", "included", NULL};
 static const char *const small_quantities[] = {"proportional", "whole", NULL};
 static const char *const releases[] = {"confirmed", "requested", NULL};
 static const char *const expansion_days[] = {"30", "7", "14", "60", "90", NULL};
+static const char *const migration_overlaps[] = {"free", "charged", NULL};
 
 static const struct setting settings[] = {
     {"proration", offsetof(struct agreement, proration), prorations,
@@ -38,6 +39,9 @@ static const struct setting settings[] = {
      "requested is not said"},
     {"expansion_days", offsetof(struct agreement, expansion_days), expansion_days,
      "how long the free expansion of at most 20 % is short-term (4.1.2.2, 6) is not said"},
+    {"migration_overlap", offsetof(struct agreement, migration_overlap), migration_overlaps,
+     "moving between clouds is free (4.1.1, 4.1.3.1); who pays while a machine exists on both is not said "
+     "(4.1.3.3)"},
 };
 #define SETTING_COUNT (sizeof settings / sizeof *settings)
 

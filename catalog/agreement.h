@@ -34,8 +34,13 @@ enum release {
     RELEASE_REQUESTED, /* it is charged until its deletion is requested */
 };
 
+enum migration_overlap {
+    OVERLAP_FREE,    /* what a move has twice is shown with its price, and free */
+    OVERLAP_CHARGED, /* it is charged to the unit */
+};
+
 struct agreement {
-    int proration, stopped_instance, system_disk, small_quantity, release, expansion_days;
+    int proration, stopped_instance, system_disk, small_quantity, release, expansion_days, migration_overlap;
 };
 
 extern const struct agreement agreement_default;

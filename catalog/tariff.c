@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char *const names[TARIFF_COUNT] = {"standard", "expansion", "allowance"};
+static const char *const names[TARIFF_COUNT] = {"standard", "expansion", "allowance", "migration"};
 
 const char *tariff_name(enum tariff tariff)
 {

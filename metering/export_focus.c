@@ -124,7 +124,8 @@ PUT(class)
 }
 PUT(description)
 {
-    static const char *const notes[TARIFF_COUNT] = {"", ", free short-term expansion", ", free allowance"};
+    static const char *const notes[TARIFF_COUNT] = {"", ", free short-term expansion", ", free allowance",
+                                                    ", free while a migration has it twice"};
     if (!of->line->adjustment && of->line->tariff == TARIFF_STANDARD) {
         export_text(piece, of->item->name_en);
         return;

@@ -79,11 +79,11 @@ const char *invoice_capitals(int64_t fen, char text[INVOICE_CAPITALS])
 
 void invoice_note(const struct bill_line *line, char note[INVOICE_NOTE])
 {
+    static const char *const free_of[TARIFF_COUNT] = {"", "免费短期扩容", "免费额度", "迁移期间免费"};
     char list[MONEY_TEXT];
     BUF_AUTO struct buf buf = BUF_INIT(INVOICE_NOTE - 1);
     if (line->tariff != TARIFF_STANDARD)
-        buf_printf(&buf, "%s，按价目 %s 元", line->tariff == TARIFF_EXPANSION ? "免费短期扩容" : "免费额度",
-                   money_format(line->list_fen, list));
+        buf_printf(&buf, "%s，按价目 %s 元", free_of[line->tariff], money_format(line->list_fen, list));
     if (line->adjustment) {
         buf_printf(&buf, "%s更正 %s", buf.length ? "；" : "", line->charge_month);
         if (line->corrects_number)

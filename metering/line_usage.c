@@ -170,7 +170,8 @@ struct error *line_usage(struct arena *arena, const struct bill_line *line, int 
     struct month month;
     size_t kept = 0;
     const struct item *item = item_find(line->item);
-    bool allowance = item && item->free_micro && line->tariff != TARIFF_EXPANSION;
+    bool allowance =
+        item && item->free_micro && (line->tariff == TARIFF_STANDARD || line->tariff == TARIFF_ALLOWANCE);
     TRY(month_parse(line->charge_month, &month));
     work.start = month_start(month);
     work.end = month_end(month);

@@ -67,7 +67,7 @@ static struct error *check_items(const struct item_quantity *items, size_t count
     for (size_t i = 0; i < count; i++) {
         if (items[i].micro < 0 || items[i].micro > QUANTITY_MAX || !item_find(items[i].item))
             return error_new(ERR_INTERNAL, "usage of item %s out of range", items[i].item);
-        if (items[i].tariff != TARIFF_STANDARD && items[i].tariff != TARIFF_EXPANSION)
+        if (items[i].tariff == TARIFF_ALLOWANCE)
             return error_new(ERR_INTERNAL, "usage of item %s under a tariff of rating's", items[i].item);
         for (size_t j = 0; j < i; j++)
             if (!strcmp(items[i].item, items[j].item) && items[i].tariff == items[j].tariff)
@@ -171,7 +171,7 @@ struct error *usage_set(struct db *db, const struct usage_subject *subject, cons
                         size_t count, moment at)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
-    bool open[ITEM_COUNT * 2] = {false}; /* each item at most once under each of two tariffs */
+    bool open[ITEM_COUNT * TARIFF_COUNT] = {false}; /* each item at most once a tariff */
     TRY(check_items(items, count));
     TRY(db_query(db, &open_intervals, DB_VALUES(db_text(subject->unit), db_text(subject->resource)), &rows));
     TRY(refuse_past(db, subject->unit, subject->resource, at));

@@ -22,7 +22,8 @@ static const struct db_statement select_use = {
     "expansion_use",
     "SELECT coalesce(sum(micro) FILTER (WHERE tariff = 'standard'), 0)::bigint,"
     " coalesce(sum(micro) FILTER (WHERE tariff = 'expansion'), 0)::bigint FROM usage_interval"
-    " WHERE unit_id = $1 AND system_id = $2 AND cloud_id = $3 AND item = $4 AND end_at = 'infinity'"};
+    " WHERE unit_id = $1 AND system_id = $2 AND cloud_id = $3 AND item = $4 AND end_at = 'infinity'"
+    " AND kind <> 'migration'"}; /* what a move has twice is no more than there is */
 static const struct db_statement ask = {
     "expansion_ask", "UPDATE resource SET expansion_days = $3 WHERE unit_id = $1 AND id = $2"};
 static const struct db_statement begin = {

@@ -344,22 +344,27 @@ static void agreements_are_read_strictly(void **state)
 {
     ARENA_AUTO struct arena *arena = arena_new();
     struct agreement agreement = agreement_default;
-    assert_null(agreement_read(object(arena, "{\"expansion_days\":\"30\",\"proration\":\"day\",\"release\":"
-                                             "\"confirmed\",\"small_quantity\":\"whole\"}"),
-                               &agreement));
+    assert_null(
+        agreement_read(object(arena, "{\"expansion_days\":\"30\",\"proration\":\"day\",\"release\":"
+                                     "\"confirmed\",\"small_quantity\":\"whole\",\"migration_overlap\":"
+                                     "\"charged\"}"),
+                       &agreement));
     assert_int_equal(agreement.proration, PRORATION_DAY);
     assert_int_equal(agreement.small_quantity, SMALL_WHOLE);
     assert_int_equal(agreement.system_disk, SYSTEM_DISK_CHARGED);
+    assert_int_equal(agreement.migration_overlap, OVERLAP_CHARGED);
     assert_string_equal(
         pointers(arena, agreement_read(object(arena, "{\"proration\":\"week\",\"x\":1,\"system_disk\":3}"),
                                        &agreement)),
         "/proration,/x,/system_disk");
     assert_int_equal(agreement.proration, PRORATION_DAY);
     json_t *json = json_hold(arena, agreement_json(&agreement));
-    assert_string_equal(json_canonical(arena, json), "{\"expansion_days\":\"30\",\"proration\":\"day\","
-                                                     "\"release\":\"confirmed\",\"small_quantity\":\"whole\","
-                                                     "\"stopped_instance\":\"charged\","
-                                                     "\"system_disk\":\"charged\"}");
+    assert_string_equal(json_canonical(arena, json),
+                        "{\"expansion_days\":\"30\",\"migration_overlap\":\"charged\","
+                        "\"proration\":\"day\","
+                        "\"release\":\"confirmed\",\"small_quantity\":\"whole\","
+                        "\"stopped_instance\":\"charged\","
+                        "\"system_disk\":\"charged\"}");
 }
 
 int main(void)

@@ -122,8 +122,9 @@ static struct error *make_change(struct db *db, void *context)
         struct item_quantity *item = &items[count++];
         *item = (struct item_quantity){.micro = 0};
         memcpy(item->item, text, ITEM_CODE - 1);
-        size_t plus = text[ITEM_CODE - 1] == '+';
-        item->tariff = plus ? TARIFF_EXPANSION : TARIFF_STANDARD;
+        char mark = text[ITEM_CODE - 1];
+        size_t plus = mark == '+' || mark == '~';
+        item->tariff = mark == '+' ? TARIFF_EXPANSION : mark == '~' ? TARIFF_MIGRATION : TARIFF_STANDARD;
         ledger_ok(quantity_parse(arena_strndup(arena, text + ITEM_CODE + plus, length - ITEM_CODE - plus),
                                  &item->micro));
         text += length + (text[length] == ',');

@@ -46,6 +46,7 @@ static void make_bills(void)
     ledger_reprice(&ledger, "p1", february, 7);
     pg_exec(ledger.pg, "UPDATE provider SET name = '=HYPERLINK(\"x\"), 云' WHERE id = 'p2'");
     set("u1", "p1", "r1", "1001=4,1002=8,1001+=1", "2027-01-01T00:00:00+08:00");
+    set("u1", "p2", "m1", "1001~=4", "2027-01-01T00:00:00+08:00");
     set("u1", "p1", "r1", "1001=2,1002=8.5", "2027-01-11T12:34:56.789+08:00");
     set("u1", "p2", "r2", "1019=3", "2027-01-05T00:00:00+08:00");
     set("u1", "p2", "r5", "1016=0.000001", "2027-01-31T23:59:59.999999+08:00");
@@ -234,6 +235,9 @@ static void test_focus(void **state)
         if (strcmp(table_cell(&table, i, "x_Tariff"), "standard") != 0) {
             assert_string_equal(table_cell(&table, i, "BilledCost"), "0.00");
             assert_true(fen(table_cell(&table, i, "ListCost")) > 0);
+            if (!strcmp(table_cell(&table, i, "x_Tariff"), "migration"))
+                assert_non_null(strstr(table_cell(&table, i, "ChargeDescription"),
+                                       "free while a migration has it twice"));
             free_rows++;
         }
         if (!strcmp(table_cell(&table, i, "x_ProviderId"), "p2"))
@@ -246,7 +250,7 @@ static void test_focus(void **state)
                 break;
             }
     assert_int_equal(items, ITEM_COUNT);
-    assert_int_equal(free_rows, 2); /* the expansion of u1, and the free account of 1019 */
+    assert_int_equal(free_rows, 3); /* the expansion and the migration of u1, and the free account of 1019 */
 
     table = take("/v1/months/2027-02/lines?format=focus", fixture.root);
     focus_check(&table);

@@ -463,6 +463,26 @@ static void a_free_expansion_costs_nothing(void **state)
     lines_are("2027-04 1001 standard 14.02 56.08 56.08; 2027-04 1001 expansion 14.02 7.01 0.00", "56.08");
 }
 
+/* 4 vCPU move from c1 to c2: from the 11th there is a shell on c2, from the 14th the machine runs there and
+ * the source is kept until the 21st. 14.02 × 4 = 56.08 is owed, 13/30 on c1 and 17/30 on c2; the shell's
+ * three days would have cost 5.61, the source's seven 13.09. */
+static void a_move_between_clouds_is_paid_once(void **state)
+{
+    const struct month april = {2027, 4};
+    moment shell = at("2027-04-11T00:00:00+08:00"), over = at("2027-04-14T00:00:00+08:00");
+    ledger_clear(&ledger);
+    ledger_provider(&ledger, "p1", &agreement_default, april, 0);
+    ledger_ok(ledger_set(&ledger, "u1", "u1001", "c1", "p1", "r1", "1001=4", month_start(april)));
+    ledger_ok(ledger_set(&ledger, "u1", "u1001", "c2", "p1", "m1", "1001~=4", shell));
+    ledger_ok(ledger_set(&ledger, "u1", "u1001", "c2", "p1", "r1", "1001=4", over));
+    ledger_ok(ledger_set(&ledger, "u1", "u1001", "c1", "p1", "m1", "1001~=4", over));
+    ledger_ok(ledger_end(&ledger, "u1", "m1", at("2027-04-21T00:00:00+08:00")));
+    ledger_ok(ledger_close_month(&ledger, april, month_end(april), NULL));
+    lines_are("2027-04 1001 standard 14.02 24.30 24.30; 2027-04 1001 migration 14.02 13.09 0.00;"
+              " 2027-04 1001 standard 14.02 31.78 31.78; 2027-04 1001 migration 14.02 5.61 0.00",
+              "56.08");
+}
+
 /* Two systems of a unit have a free account each; two resources of one system share one: 1 + 1 and 2 accounts
  * all March, so 1 of the first and 1 of the second are charged, 356.37 each. */
 static void each_system_has_its_own_free_account(void **state)
@@ -501,7 +521,7 @@ static void every_item_and_length_of_month_is_here(void **state)
 int main(void)
 {
     const struct golden *picks[GOLDENS];
-    struct CMUnitTest tests[GOLDENS + 3];
+    struct CMUnitTest tests[GOLDENS + 4];
     for (size_t i = 0; i < GOLDENS; i++) {
         picks[i] = &goldens[i];
         tests[i] =
@@ -510,5 +530,6 @@ int main(void)
     tests[GOLDENS] = (struct CMUnitTest)cmocka_unit_test(a_free_expansion_costs_nothing);
     tests[GOLDENS + 1] = (struct CMUnitTest)cmocka_unit_test(each_system_has_its_own_free_account);
     tests[GOLDENS + 2] = (struct CMUnitTest)cmocka_unit_test(every_item_and_length_of_month_is_here);
+    tests[GOLDENS + 3] = (struct CMUnitTest)cmocka_unit_test(a_move_between_clouds_is_paid_once);
     return cmocka_run_group_tests(tests, open_ledger, close_ledger);
 }

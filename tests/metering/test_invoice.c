@@ -146,6 +146,10 @@ static void test_text(void **state)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (!strstr(text, parts[i]))
             fail_msg("no \"%s\" in\n%s", parts[i], text);
+    char note[INVOICE_NOTE];
+    lines[1].tariff = TARIFF_MIGRATION;
+    invoice_note(&lines[1], note);
+    assert_string_equal(note, "迁移期间免费，按价目 356.37 元");
     /* Rows that end in a figure end in one column, whatever is in them. */
     size_t rows = 0;
     for (const char *at = text; *at; at += strcspn(at, "\n") + 1) {

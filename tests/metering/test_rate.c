@@ -227,6 +227,28 @@ static void a_free_expansion_is_shown_at_zero(void **state)
     assert_int_equal(rated.lines[1].list_fen, 150);
 }
 
+/* The free tariff of a move is free of an allowance, too: only the standard one has it. */
+static void what_a_move_has_twice_is_shown_at_zero(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const struct month april = {2027, 4};
+    moment start = month_start(april);
+    struct price_period prices[] = {price("1001", 300, MOMENT_MIN, MOMENT_MAX),
+                                    price("1019", 100, MOMENT_MIN, MOMENT_MAX)};
+    struct rate_interval list[] = {used("r1", "1001", 4 * QUANTITY_ONE, start, MOMENT_MAX),
+                                   used("m1", "1001", 4 * QUANTITY_ONE, start, start + 3 * MOMENT_DAY),
+                                   used("m1", "1019", QUANTITY_ONE, start, MOMENT_MAX)};
+    list[1].tariff = list[2].tariff = TARIFF_MIGRATION;
+    struct rated rated = rate(arena, list, 3, PRORATION_EXACT, prices, 2, april, MOMENT_MAX);
+    assert_int_equal(rated.count, 3);
+    assert_int_equal(rated.total, 1200);
+    assert_int_equal(rated.lines[1].tariff, TARIFF_MIGRATION);
+    assert_int_equal(rated.lines[1].amount_fen, 0);
+    assert_int_equal(rated.lines[1].list_fen, 120);
+    assert_int_equal(rated.lines[2].tariff, TARIFF_MIGRATION);
+    assert_int_equal(rated.lines[2].list_fen, 100);
+}
+
 static void zones_and_architectures_have_lines_of_their_own(void **state)
 {
     ARENA_AUTO struct arena *arena = arena_new();
@@ -331,6 +353,7 @@ int main(void)
         cmocka_unit_test(an_estimate_counts_up_to_now),
         cmocka_unit_test(the_first_account_of_a_system_is_free),
         cmocka_unit_test(a_free_expansion_is_shown_at_zero),
+        cmocka_unit_test(what_a_move_has_twice_is_shown_at_zero),
         cmocka_unit_test(zones_and_architectures_have_lines_of_their_own),
         cmocka_unit_test(order_and_splitting_change_nothing),
         cmocka_unit_test(the_largest_figures_fit_or_are_refused),

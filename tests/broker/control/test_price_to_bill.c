@@ -143,7 +143,7 @@ static void the_catalog_is_read(void **state)
     assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/catalog/security"), "items")), 17);
     assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/catalog/extended"), "items")), 32);
     assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/catalog/kinds"), "kinds")), 14);
-    assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/catalog/agreement"), "settings")), 6);
+    assert_int_equal(json_array_size(json_object_get(get(arena, "/v1/catalog/agreement"), "settings")), 7);
     assert_int_equal(h2_get(house.client, "/v1/catalog/items", NULL)->status, 401);
 }
 
