@@ -144,7 +144,7 @@ static struct error *swap_entries(struct db *db, struct migration_work *work, co
         TRY(migration_cross_out(db, &work->row, to, kinds[i], what, now));
         TRY(migration_enter(db, &work->row, from, kinds[i], what, now));
     }
-    return NULL;
+    return migration_meter(db, work, now);
 }
 
 static const struct db_statement set_live = {
@@ -203,6 +203,7 @@ struct error *migration_before(struct db *db, struct migration_work *work, enum 
     case MIGRATION_SHELL_MAKE:
     case MIGRATION_MOVE:
         TRY(migration_enter(db, row, TARGET, "instance", row->resource, now));
+        TRY(migration_meter(db, work, now));
         return note_sides(db, work, &row->target, effect == MIGRATION_MOVE);
     case MIGRATION_TARGET_RELEASE:
         return note_sides(db, work, &row->target, true);
@@ -258,10 +259,12 @@ struct error *migration_after(struct db *db, struct migration_work *work, enum m
         return go_back(db, work, now);
     case MIGRATION_TARGET_DELETE:
         TRY(forget_sides(db, work, &row->target));
-        return migration_cross_out(db, row, TARGET, "instance", row->resource, now);
+        TRY(migration_cross_out(db, row, TARGET, "instance", row->resource, now));
+        return migration_meter(db, work, now);
     case MIGRATION_SOURCE_DELETE:
         TRY(forget_sides(db, work, &row->source));
-        return migration_cross_out(db, row, SOURCE, "instance", row->resource, now);
+        TRY(migration_cross_out(db, row, SOURCE, "instance", row->resource, now));
+        return migration_meter(db, work, now);
     case MIGRATION_ROOM_GIVE:
         return give_room(db, work, row->state == MIGRATION_COMMITTING ? SOURCE : TARGET, now);
     default:

@@ -95,6 +95,10 @@ struct error *migration_after(struct db *db, struct migration_work *work, enum m
 struct error *migration_entered(struct db *db, struct migration_work *work, enum migration_state from,
                                 moment now) ERROR_MUST_USE;
 
+/* Meters what the ledger's entries of kind "instance" say there is a second time: called in the transaction
+ * that changes them. */
+struct error *migration_meter(struct db *db, struct migration_work *work, moment now) ERROR_MUST_USE;
+
 /* The effect itself; nothing for those that are rows alone. */
 struct error *migration_perform(struct migration_work *work, enum migration_effect effect) ERROR_MUST_USE;
 struct error *migration_perform_side(struct migration_work *work,

@@ -67,7 +67,7 @@ static void arrange(const char *driver)
         "TRUNCATE resource, migration, migration_history, migration_approval, migration_ledger, "
         "migration_pass,"
         " other_side, consent, quota, capacity, job, usage_interval, event, drift, alert;"
-        "DELETE FROM zone; DELETE FROM endpoint;"
+        "UPDATE agreement SET settings = '{}'; DELETE FROM zone; DELETE FROM endpoint;"
         "SET session_replication_role = origin;"
         "INSERT INTO endpoint (id, cloud_id, site_id, driver, url, timeout_us, created_at, updated_at) VALUES"
         " ('e', 'c', 's', '%s', 'folder:%s', 60000000, now(), now()),"
@@ -378,6 +378,37 @@ void scene_expect(const char *sql, const char *wanted)
     free(got);
 }
 
+#define SECOND " FROM usage_interval WHERE resource_id = '" MOVE_ID "'"
+
+/* What existed twice was metered on the cloud where it was, from its entry in the ledger to the end of it, in
+ * one piece for each side, beside the instance itself on the other cloud; and nothing of it goes on. */
+static void check_overlap(bool on_target)
+{
+    scene_expect("SELECT count(*)" SECOND " AND end_at = 'infinity'", "0");
+    scene_expect("SELECT string_agg(n::text, ',') FROM (SELECT DISTINCT count(*) AS n" SECOND
+                 " GROUP BY item) i",
+                 on_target ? "2" : "3");
+    scene_expect(
+        "SELECT string_agg(item || '=' || micro, ' ' ORDER BY item) FROM (SELECT DISTINCT item, micro" SECOND
+        ") i",
+        "1001=2000000 1002=4000000 1011=250000");
+    scene_expect("SELECT count(*) FROM (SELECT item" SECOND " GROUP BY item HAVING sum(end_at - start_at) <>"
+                 " max(end_at) - min(start_at)) i",
+                 "0"); /* neither a gap nor an overlap */
+    scene_expect("SELECT count(*) FROM migration_ledger l WHERE kind = 'instance' AND (SELECT count(*)" SECOND
+                 " AND (cloud_id, zone_id) = (CASE l.side WHEN 'source' THEN 'c' ELSE 'd' END, CASE l.side "
+                 "WHEN 'source' THEN 'ext' ELSE 'out' END)"
+                 " AND (start_at, end_at) = (l.made_at, l.removed_at)) <> 3",
+                 "0");
+    scene_expect(
+        "SELECT count(*) FROM usage_interval s WHERE resource_id = '" MOVE_ID "' AND item = '1001' AND"
+        " (SELECT sum(least(s.end_at, i.end_at) - greatest(s.start_at, i.start_at)) FROM usage_interval i"
+        " WHERE i.resource_id = '" MOVE_INSTANCE "' AND i.item = '1001' AND i.micro = s.micro"
+        " AND i.cloud_id <> s.cloud_id AND i.start_at < s.end_at AND i.end_at > s.start_at)"
+        " IS DISTINCT FROM s.end_at - s.start_at",
+        "0"); /* both sides, all the time */
+}
+
 void scene_check(bool on_target)
 {
     struct folder_machine source = folder_cloud_look(scene.source, MOVE_INSTANCE);
@@ -405,6 +436,7 @@ void scene_check(bool on_target)
                  "usage_interval"
                  " WHERE end_at = 'infinity'",
                  on_target ? "d q out" : "c p ext");
+    check_overlap(on_target);
     char *litter = folder_cloud_litter(on_target ? scene.target : scene.source);
     assert_string_equal(litter, "");
     free(litter);

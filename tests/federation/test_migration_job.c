@@ -66,6 +66,53 @@ static void a_rollback_while_it_is_held(void **state)
     scene_kill(broker);
 }
 
+/* Each side's provider has its own agreement: q's says that the unit pays for the shell, p's that the fenced
+ * source is free; each as it was when that began. */
+static void the_agreement_says_who_pays_for_the_overlap(void **state)
+{
+    const char *paid =
+        "SELECT string_agg(cloud_id || ' ' || tariff, ',' ORDER BY start_at) FROM usage_interval"
+        " WHERE resource_id = '" MOVE_ID "' AND item = '1001'";
+    scene_begin("folder", MIGRATION_WARM, 0);
+    pg_exec(scene.pg,
+            "UPDATE agreement SET settings = '{\"migration_overlap\": \"charged\"}' WHERE provider_id = 'q'");
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_expect(paid, "d standard");
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    scene_expect(paid, "d standard,c migration");
+    pg_exec(scene.pg,
+            "UPDATE agreement SET settings = '{\"migration_overlap\": \"charged\"}' WHERE provider_id = 'p'");
+    scene_accept();
+    scene_say(MIGRATION_EVENT_COMMIT);
+    go(broker, "committed");
+    scene_check(true);
+    scene_expect(paid, "d standard,c migration");
+    scene_kill(broker);
+}
+
+/* Before anything runs on the other side: the shell was there, and is not any more. */
+static void a_move_that_is_cancelled(void **state)
+{
+    scene_begin("folder", MIGRATION_WARM, 0);
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_expect(
+        "SELECT string_agg(cloud_id || ' ' || tariff || ' ' || item, ',' ORDER BY item) FROM usage_interval"
+        " WHERE resource_id = '" MOVE_ID "' AND end_at = 'infinity'",
+        "d migration 1001,d migration 1002,d migration 1011");
+    scene_say(MIGRATION_EVENT_CANCEL);
+    go(broker, "cancelled");
+    scene_expect(
+        "SELECT count(*) || ' ' || bool_and(end_at = removed_at AND start_at = made_at) FROM usage_interval u"
+        " JOIN migration_ledger l ON l.kind = 'instance' WHERE resource_id = '" MOVE_ID "'",
+        "3 true");
+    scene_kill(broker);
+}
+
 static void a_cold_move(void **state)
 {
     scene_begin("folder", MIGRATION_COLD, 0);
@@ -159,6 +206,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_warm_move_and_its_commit),
         cmocka_unit_test(a_rollback_while_it_is_held),
+        cmocka_unit_test(the_agreement_says_who_pays_for_the_overlap),
+        cmocka_unit_test(a_move_that_is_cancelled),
         cmocka_unit_test(a_cold_move),
         cmocka_unit_test(a_live_move),
         cmocka_unit_test(a_warm_move_killed_at_every_boundary),
