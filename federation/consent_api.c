@@ -6,6 +6,7 @@
 #include "broker/base/id.h"
 #include "broker/control/view.h"
 #include "federation/consent.h"
+#include "federation/migration_word.h"
 #include "federation/routes.h"
 
 struct document {
@@ -167,12 +168,15 @@ static struct error *withdraw(struct http_call *call, struct http_answer *answer
 {
     struct withdrawal body = {0};
     struct consent consent;
+    struct json_texts running;
     TRY(view_id(call, "consent"));
     TRY(http_read_body(call, &withdraw_spec, &body));
     TRY(consent_get(call->db, call->arena, http_param(call, "consent"), &consent));
     TRY(http_if_match(call, view_etag(call->arena, consent.version)));
+    TRY(migration_wake_unit(call->db, call->arena, consent.unit, &running));
     TRY(consent_withdraw(call->db, call->arena, &consent, principal_id(call->principal), body.reason,
                          call->now));
+    TRY(migration_check_consents(call->db, call->arena, consent.unit, &running, call->now));
     return answer_one(call, &consent, 200, answer);
 }
 

@@ -105,6 +105,8 @@ struct error *migration_say(struct db *db, struct arena *arena, const struct mig
     TRY(migration_known(db, &work.row, !denied, now, &facts));
     assume_source(&work, &facts);
     enum migration_state from = work.row.state;
+    if (denied && saying->event == MIGRATION_EVENT_START && from <= MIGRATION_APPROVED)
+        return error_new(ERR_DENIED, "could not start it; %s", denied);
     const struct migration_word word = {saying->event, saying->principal, saying->why};
     TRY(error_wrap(migration_tell(db, &work.row, &word, &facts, now), "could not %s it%s%s",
                    migration_event_name(saying->event), denied && from < MIGRATION_VERIFYING ? "; " : "",
@@ -129,5 +131,42 @@ struct error *migration_change(struct db *db, struct arena *arena, const struct 
     TRY(change(db, &work.row, context));
     TRY(migration_settle_papers(db, arena, &work.row, saying->principal, now));
     *ret_migration = work.row;
+    return NULL;
+}
+
+static const struct db_statement select_running = {
+    "migration_running",
+    "SELECT id::text, job_id::text FROM migration WHERE unit_id = $1 AND ended_at IS NULL"
+    " AND job_id IS NOT NULL ORDER BY job_id"};
+
+struct error *migration_wake_unit(struct db *db, struct arena *arena, const char *unit,
+                                  struct json_texts *ret_running)
+{
+    struct db_rows *rows;
+    TRY(db_query(db, &select_running, DB_VALUES(db_text(unit)), &rows));
+    (void)db_hold(arena, rows);
+    size_t count = db_count(rows);
+    const char **ids = arena_array(arena, count, sizeof *ids);
+    for (size_t i = 0; i < count; i++) {
+        TRY(job_wake(db, db_get_text(rows, i, 1)));
+        ids[i] = db_get_text(rows, i, 0);
+    }
+    *ret_running = (struct json_texts){ids, count};
+    return NULL;
+}
+
+struct error *migration_check_consents(struct db *db, struct arena *arena, const char *unit,
+                                       const struct json_texts *running, moment now)
+{
+    for (size_t i = 0; i < running->count; i++) {
+        struct migration_row m;
+        const char *denied;
+        TRY(migration_load(db, arena, unit, running->items[i], &m));
+        if (m.state < MIGRATION_COPYING || m.state > MIGRATION_CUTTING_OVER)
+            continue;
+        TRY(consented(db, arena, &m, now, &denied));
+        if (denied)
+            TRY(migration_set_terms(db, &m)); /* the same terms in a new version, which ends what it does */
+    }
     return NULL;
 }

@@ -3,6 +3,7 @@
 #ifndef FEDERATION_MIGRATION_WORD_H
 #define FEDERATION_MIGRATION_WORD_H
 
+#include "broker/base/json.h"
 #include "federation/migration_store.h"
 
 /* Lets papers do what they allow: assessed → consented with a good consent, consented → approved with all
@@ -26,5 +27,13 @@ struct error *migration_change(struct db *db, struct arena *arena, const struct 
                                struct error *(*change)(struct db *db, struct migration_row *migration,
                                                        void *context),
                                void *context, moment now, struct migration_row *ret_migration) ERROR_MUST_USE;
+
+/* A consent of the unit is about to be withdrawn: all its moves that run look again when the transaction
+ * ends. Locks their jobs, so it comes before the consent's row. */
+struct error *migration_wake_unit(struct db *db, struct arena *arena, const char *unit,
+                                  struct json_texts *ret_running) ERROR_MUST_USE;
+/* After it: those that have lost their consent do not even end the pass that they are at. */
+struct error *migration_check_consents(struct db *db, struct arena *arena, const char *unit,
+                                       const struct json_texts *running, moment now) ERROR_MUST_USE;
 
 #endif

@@ -154,8 +154,8 @@ static void nothing_starts_without_consent(void **state)
     ARENA_AUTO struct arena *arena = arena_new();
     const char *path = planned(arena, "assessed");
     (void)say(arena, ENGINEER, path, "start", NULL, 428);
-    (void)say_now(arena, ENGINEER, path, "start", 409); /* not approved, and not even consented */
-    (void)say_now(arena, ADMIN, path, "start", 409);
+    (void)say_now(arena, ENGINEER, path, "start", 403); /* not approved, and not even consented */
+    (void)say_now(arena, ADMIN, path, "start", 403);
     (void)say_now(arena, UNIT, path, "approve", 200);
     desk_expect("SELECT state FROM migration", "assessed");
     consent_given();
@@ -164,10 +164,29 @@ static void nothing_starts_without_consent(void **state)
     desk_expect("SELECT state FROM migration", "approved");
     pg_exec(house.pg, "UPDATE consent SET withdrawn_at = now(), withdrawn_by = 'x', withdrawal_reason = 'no',"
                       " version = version + 1");
-    json_t *refused_start = say_now(arena, ENGINEER, path, "start", 409);
+    json_t *refused_start = say_now(arena, ENGINEER, path, "start", 403);
     assert_non_null(strstr(desk_text(refused_start, "detail"), "withdrawn"));
     desk_expect("SELECT count(*) FROM job WHERE type = 'migrate'", "0");
     desk_expect("SELECT count(*) FROM resource WHERE operation_id IS NOT NULL", "0");
+}
+
+/* What runs does not wait for its next look, nor for the end of what it is at. */
+static void a_withdrawal_wakes_what_runs(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    consent_given();
+    const char *path = planned(arena, "consented");
+    (void)say_now(arena, UNIT, path, "approve", 200);
+    (void)say_now(arena, ENGINEER, path, "start", 200);
+    desk_expect("SELECT version FROM migration", "4");
+    pg_exec(house.pg,
+            "UPDATE job SET woken = false, run_at = now() + interval '1 day' WHERE type = 'migrate'");
+    (void)desk_call(arena, UNIT, "GET", "/v1/consents/" ASSESSMENT, NULL, 200);
+    desk_match = arena_strdup(arena, desk_header("etag"));
+    (void)desk_call(arena, UNIT, "POST", "/v1/consents/" ASSESSMENT ":withdraw", "{\"reason\":\"no\"}", 200);
+    desk_match = NULL;
+    desk_expect("SELECT woken AND run_at <= now() FROM job WHERE type = 'migrate'", "t");
+    desk_expect("SELECT version FROM migration", "5");
 }
 
 static void of_two_who_press_one_is_told(void **state)
@@ -221,6 +240,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_plan_has_its_way_back, set_up, house_rest),
         cmocka_unit_test_setup_teardown(what_a_plan_needs, set_up, house_rest),
         cmocka_unit_test_setup_teardown(nothing_starts_without_consent, set_up, house_rest),
+        cmocka_unit_test_setup_teardown(a_withdrawal_wakes_what_runs, set_up, house_rest),
         cmocka_unit_test_setup_teardown(of_two_who_press_one_is_told, set_up, house_rest),
         cmocka_unit_test_setup_teardown(a_move_that_never_began_ends_at_once, set_up, house_rest),
     };
