@@ -7,18 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
-#include "broker/base/digest.h"
 #include "broker/base/id.h"
 #include "broker/base/moment.h"
-#include "tests/support/process.h"
+#include "tests/support/journal.h"
 
 #define GO_ON_US (90 * MOMENT_SECOND)
 #define CONSOLE_BYTES 65536
 #define SETTLE_US (120 * MOMENT_SECOND)
-#define COMMAND_US (60 * MOMENT_SECOND)
 
 static struct kvmcloud *second;
 
@@ -52,21 +49,6 @@ struct driver_session *pair_open(struct fixture *f)
     }
 }
 
-/* Runs a shell command and fails the test with what it said unless it works. */
-static void shell(struct fixture *f, const char *command)
-{
-    struct process *process = process_start((const char *const[]){"/bin/sh", "-ec", command, NULL}, NULL);
-    const char *said = "";
-    for (const char *line; (line = process_line(process, COMMAND_US));)
-        said = arena_printf(f->arena, "%s%s\n", said, line);
-    int status;
-    if (waitpid(process_pid(process), &status, 0) < 0)
-        status = -1;
-    (void)process_stop(process);
-    if (status != 0)
-        fail_msg("%s\nended with %d:\n%s", command, status, said);
-}
-
 static const char *file_of(struct fixture *f, const struct kvmcloud *cloud, const struct journal *journal)
 {
     return arena_printf(f->arena, "%s/standard/yunqiao-%s.qcow2", kvmcloud_folder(cloud), journal->volume);
@@ -79,11 +61,7 @@ struct journal journal_start(struct fixture *f, const char *name)
     struct driver_volume volume;
     const struct driver_volume_spec spec = {.id = journal.volume, .name = "journal", .size_gb = 1};
     fixture_ok(kvm_driver.volume_create(f->session, &call, &spec, &volume));
-    const char *file = file_of(f, f->cloud, &journal);
-    shell(f, arena_printf(f->arena,
-                          "truncate -s 1G %s.raw; mke2fs -q -t ext4 %s.raw; "
-                          "qemu-img convert -q -O qcow2 -o compat=1.1 %s.raw %s; rm %s.raw",
-                          file, file, file, file, file));
+    journal_format(file_of(f, f->cloud, &journal));
     /* The guest looks for its journal while it starts: it is stopped in its firmware, and given the disk. */
     fixture_create(f, &journal.spec);
     const struct driver_key instance = {.id = journal.spec.id}, key = {.id = journal.volume};
@@ -107,19 +85,11 @@ struct driver_move_spec journal_move(struct fixture *f, const struct journal *jo
 unsigned journal_said(struct fixture *f, struct driver_session *session, const struct journal *journal)
 {
     struct driver_call call = fixture_call(f, 20);
-    const char *text, *mark = arena_printf(f->arena, "yunqiao guest %s journal ", journal->spec.name);
+    const char *text;
     size_t length;
-    unsigned last = 0;
     fixture_ok(kvm_driver.instance_console(session, &call, &(struct driver_key){.id = journal->spec.id},
                                            CONSOLE_BYTES, &text, &length));
-    for (const char *at = text; (at = strstr(at, mark));) {
-        char *end;
-        at += strlen(mark);
-        unsigned long number = strtoul(at, &end, 10);
-        if (*end == '\r' || *end == '\n') /* the line is whole */
-            last = (unsigned)number;
-    }
-    return last;
+    return journal_last(text, journal->spec.name);
 }
 
 unsigned journal_goes_on(struct fixture *f, struct driver_session *session, const struct journal *journal,
@@ -136,42 +106,10 @@ unsigned journal_goes_on(struct fixture *f, struct driver_session *session, cons
     }
 }
 
-static unsigned check_records(FILE *log, const char *name)
-{
-    char line[256], hex[DIGEST_HEX];
-    unsigned count = 0;
-    while (fgets(line, sizeof line, log)) {
-        unsigned number;
-        char uptime[32], sum[80], text[128];
-        if (sscanf(line, "%u %31s %79s", &number, uptime, sum) != 3 || number != count + 1)
-            fail_msg("record %u is followed by: %s", count, line);
-        int length = snprintf(text, sizeof text, "%u %s %s\n", number, uptime, name);
-        digest_sha256(text, (size_t)length, hex);
-        assert_string_equal(sum, hex);
-        count++;
-    }
-    return count;
-}
-
 void journal_check(struct fixture *f, const struct kvmcloud *cloud, const struct journal *journal,
                    unsigned said)
 {
-    const char *file = file_of(f, cloud, journal);
-    const char *raw = arena_printf(f->arena, "%s/journal.raw", kvmcloud_folder(cloud));
-    const char *log = arena_printf(f->arena, "%s/journal.log", kvmcloud_folder(cloud));
-    shell(f, arena_printf(f->arena,
-                          "exec 2>&1; qemu-img check -q %s; qemu-img convert -O raw %s %s; e2fsck -fn %s; "
-                          "debugfs -R 'dump log %s' %s",
-                          file, file, raw, raw, log, raw));
-    FILE *records = fopen(log, "re");
-    assert_non_null(records);
-    unsigned count = check_records(records, journal->spec.name);
-    (void)fclose(records);
-    (void)remove(raw);
-    (void)remove(log);
-    assert_true(count > 0);
-    if (count < said)
-        fail_msg("the guest said that %u records are on its disk, where there are %u", said, count);
+    (void)journal_verify(file_of(f, cloud, journal), kvmcloud_folder(cloud), journal->spec.name, said);
 }
 
 void journal_stop(struct fixture *f, struct driver_session *session, const struct journal *journal)

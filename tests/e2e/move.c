@@ -1,0 +1,377 @@
+/* See move.h. */
+#include "tests/e2e/move.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "broker/base/arena.h"
+#include "broker/base/buf.h"
+#include "broker/base/moment.h"
+#include "tests/e2e/world_check.h"
+#include "tests/support/journal.h"
+#include "tests/support/process.h"
+
+#define POLL_US 200000
+#define WORDS_MAX 40
+#define TEXT_MAX (4u << 20)
+#define TOKEN_SECONDS 86400
+
+static void post(struct world *w, const char *path, json_t *body)
+{
+    API_AUTO struct api_reply reply = api_send(w->client, w->admin, "POST", path, body);
+    api_expect(&reply, 201);
+}
+
+static void add_cloud(struct world *w, const struct kvmcloud *kvm, const char *id, const char *kind,
+                      const char *provider)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct driver_endpoint endpoint = kvmcloud_endpoint(kvm);
+    const char *endpoint_id = arena_printf(arena, "%s-1", id);
+    post(w, "/v1/clouds",
+         json_pack("{s:s, s:s, s:s, s:s}", "id", id, "name", id, "kind", kind, "provider", provider));
+    post(w, arena_printf(arena, "/v1/clouds/%s/sites", id),
+         json_pack("{s:s, s:s}", "id", "site-1", "name", "一号机房"));
+    post(w, "/v1/endpoints",
+         json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:O}", "id", endpoint_id, "cloud", id, "site", "site-1",
+                   "driver", "kvm", "url", endpoint.url, "timeout_ms", 10000, "options", endpoint.options));
+    post(w, arena_printf(arena, "/v1/clouds/%s/zones", id),
+         json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", "extranet", "kind", "extranet", "site", "site-1",
+                   "endpoint", endpoint_id, "network", KVMCLOUD_NETWORK));
+    API_AUTO struct api_reply capacity =
+        api_send(w->client, w->admin, "PUT", arena_printf(arena, "/v1/clouds/%s/capacity", id),
+                 json_pack("{s:i}", "bandwidth_mbps", 10000));
+    api_expect(&capacity, 204);
+}
+
+struct moves *moves_start(void)
+{
+    struct moves *moves = xcalloc(1, sizeof *moves);
+    moves->here = kvmcloud_start();
+    moves->there = kvmcloud_start();
+    struct world *w = moves->world = world_start(&(struct world_options){0});
+    moves->errors = xasprintf("%s/client.errors", w->folder);
+    add_cloud(w, moves->here, "here", "service", "provider-health");
+    add_cloud(w, moves->there, "there", "office", "provider-education");
+    world_principal(w, json_pack("{s:s, s:s, s:s}", "id", "head", "role", "unit-admin", "unit", WORLD_UNIT));
+    moves->head = world_token(w, "head", TOKEN_SECONDS);
+    world_await(w, "SELECT count(*) FROM endpoint WHERE synced_at IS NOT NULL", "4", MOVE_SECONDS);
+    return moves;
+}
+
+void moves_stop(struct moves *moves)
+{
+    world_stop(moves->world);
+    kvmcloud_stop(moves->here);
+    kvmcloud_stop(moves->there);
+    free(moves->head);
+    free(moves->errors);
+    free(moves);
+}
+
+static void read_file(const char *path, struct buf *ret_text)
+{
+    FILE *file = fopen(path, "re");
+    char piece[4096];
+    for (size_t length; file && (length = fread(piece, 1, sizeof piece, file));)
+        buf_append(ret_text, piece, length);
+    if (file)
+        (void)fclose(file); /* read only */
+}
+
+char *moves_said(const struct moves *moves)
+{
+    BUF_AUTO struct buf text = BUF_INIT(TEXT_MAX);
+    read_file(moves->errors, &text);
+    return xstrdup(buf_text(&text));
+}
+
+json_t *moves_client(struct moves *moves, const char *token, int wanted, const char *const *words)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *argv[WORDS_MAX] = {"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>\"$CLIENT_ERRORS\"",
+                                   BINARY_DIR "/yunqiao", "--json"};
+    const char *const environment[] = {
+        arena_printf(arena, "YUNQIAO_URL=https://localhost:%d", moves->world->port),
+        arena_printf(arena, "YUNQIAO_CA_FILE=%s/data/server.crt", moves->world->folder),
+        arena_printf(arena, "YUNQIAO_TOKEN=%s", token),
+        arena_printf(arena, "CLIENT_ERRORS=%s", moves->errors), NULL};
+    for (size_t i = 0; words[i]; i++) {
+        assert_true(i + 6 < WORDS_MAX);
+        argv[i + 5] = words[i];
+    }
+    BUF_AUTO struct buf answer = BUF_INIT(TEXT_MAX);
+    struct process *process = process_start(argv, environment);
+    for (const char *line; (line = process_line(process, MOVE_SECONDS * MOMENT_SECOND));)
+        buf_printf(&answer, "%s\n", line);
+    int status = process_stop(process);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != wanted) {
+        char *said = moves_said(moves);
+        print_error("yunqiao %s %s %s: wanted %d and got %d (0x%x):\n%s%s\n", words[0], words[1],
+                    words[2] ? words[2] : "", wanted, WEXITSTATUS(status), (unsigned)status, said,
+                    buf_text(&answer));
+        free(said);
+        fail();
+    }
+    return json_loads(buf_text(&answer), 0, NULL);
+}
+
+/* ------------------------------------------------------------------------------------------------ machines
+ */
+
+static char *file_of(const struct kvmcloud *cloud, const char *id, const char *suffix)
+{
+    return xasprintf("%s/standard/yunqiao-%s%s", kvmcloud_folder(cloud), id, suffix);
+}
+
+static void instance_verb(struct moves *moves, const struct machine *machine, const char *verb, json_t *body)
+{
+    struct world *w = moves->world;
+    char *path = xasprintf("/v1/instances/%s:%s", machine->id, verb);
+    world_succeeds(w, w->operator_, world_begin(w, w->operator_, path, body));
+    free(path);
+}
+
+struct machine moves_machine_start(struct moves *moves, const char *name)
+{
+    struct world *w = moves->world;
+    struct machine machine = {.name = name};
+    char *journal = xasprintf("%s-journal", name);
+    json_t *items = json_array();
+    json_array_append_new(
+        items,
+        world_item("instance", name,
+                   json_pack("{s:i, s:i, s:s, s:s, s:s, s:i}", "vcpu", 1, "memory_gb", 1, "architecture",
+                             "x86", "image", KVMCLOUD_IMAGE, "zone", "extranet", "system_disk_gb", 10)));
+    json_array_append_new(items, world_volume(journal, 1, name));
+    world_succeeds(w, w->operator_, world_order(w, w->operator_, WORLD_SYSTEM, "here", items));
+    machine.id = world_id(w, "instance", name);
+    machine.volume = world_id(w, "volume", journal);
+    /* The guest looks for its journal while it starts: the disk gets its file system while it is off. */
+    instance_verb(moves, &machine, "stop", json_pack("{s:i}", "grace_seconds", 0));
+    char *file = file_of(moves->here, machine.volume, ".qcow2");
+    journal_format(file);
+    instance_verb(moves, &machine, "start", NULL);
+    (void)moves_journal_writes(moves, moves->here, &machine, 3);
+    free(file);
+    free(journal);
+    return machine;
+}
+
+void moves_machine_end(struct moves *moves, struct machine *machine)
+{
+    struct world *w = moves->world;
+    char *paths[] = {xasprintf("/v1/instances/%s", machine->id),
+                     xasprintf("/v1/volumes/%s", machine->volume)};
+    for (size_t i = 0; i < 2; i++) {
+        world_succeeds(w, w->operator_, world_delete(w, w->operator_, paths[i]));
+        free(paths[i]);
+    }
+    free(machine->id);
+    free(machine->volume);
+    free(machine->migration);
+    *machine = (struct machine){0};
+}
+
+unsigned moves_journal_said(const struct moves *moves, const struct kvmcloud *cloud,
+                            const struct machine *machine)
+{
+    BUF_AUTO struct buf text = BUF_INIT(TEXT_MAX);
+    char *file = file_of(cloud, machine->id, "-console.log");
+    (void)moves; /* one form for all that looks at a machine */
+    read_file(file, &text);
+    free(file);
+    return journal_last(buf_text(&text), machine->name);
+}
+
+unsigned moves_journal_writes(const struct moves *moves, const struct kvmcloud *cloud,
+                              const struct machine *machine, unsigned least)
+{
+    int64_t until = moment_monotonic() + MOVE_SECONDS * MOMENT_SECOND;
+    for (;;) {
+        unsigned said = moves_journal_said(moves, cloud, machine);
+        if (said > least)
+            return said;
+        if (moment_monotonic() > until)
+            fail_msg("the journal of %s ends at %u, which is not above %u", machine->name, said, least);
+        (void)usleep(POLL_US); /* a file tells nobody that it grew */
+    }
+}
+
+void moves_journal_check(struct moves *moves, const struct kvmcloud *cloud, const struct machine *machine,
+                         unsigned said)
+{
+    instance_verb(moves, machine, "stop", json_pack("{s:i}", "grace_seconds", 60));
+    unsigned last = moves_journal_said(moves, cloud, machine);
+    char *file = file_of(cloud, machine->volume, ".qcow2");
+    unsigned count = journal_verify(file, kvmcloud_folder(cloud), machine->name, last > said ? last : said);
+    print_message("%s: %u records, in order, each once\n", machine->name, count);
+    free(file);
+}
+
+const char *moves_power(const struct kvmcloud *cloud, const struct machine *machine)
+{
+    static char text[64];
+    if (kvmcloud_virsh(cloud, text, sizeof text, (const char *const[]){"domstate", machine->id, NULL}) != 0)
+        return "";
+    text[strcspn(text, "\n")] = '\0';
+    return text;
+}
+
+void moves_expect_empty(const struct kvmcloud *cloud)
+{
+    static const char *const pools[] = {"standard", "high"};
+    char names[256];
+    for (size_t i = 0; i < 2; i++) {
+        char *path = xasprintf("%s/%s", kvmcloud_folder(cloud), pools[i]);
+        DIR *folder = opendir(path);
+        assert_non_null(folder);
+        for (struct dirent *entry; (entry = readdir(folder));)
+            if (entry->d_name[0] != '.')
+                fail_msg("%s/%s was left behind", path, entry->d_name);
+        (void)closedir(folder);
+        free(path);
+    }
+    assert_int_equal(
+        kvmcloud_virsh(cloud, names, sizeof names, (const char *const[]){"list", "--all", "--name", NULL}),
+        0);
+    assert_string_equal(names + strspn(names, "\n"), "");
+}
+
+/* --------------------------------------------------------------------------------------------------- moves
+ */
+
+#define CLIENT(moves, token, ...) moves_client(moves, token, 0, (const char *const[]){__VA_ARGS__, NULL})
+
+static char *id_in(json_t *answer)
+{
+    const char *id = json_string_value(json_object_get(answer, "id"));
+    if (!id)
+        fail_msg("the client's answer has no id");
+    char *copy = xstrdup(id);
+    json_decref(answer);
+    return copy;
+}
+
+void move_plan(struct moves *moves, struct machine *machine, const char *method)
+{
+    struct world *w = moves->world;
+    char *assessment = id_in(
+        CLIENT(moves, w->admin, "migrate", "assess", machine->id, "--to", "there", "--zone", "extranet"));
+    free(machine->migration);
+    machine->migration = id_in(CLIENT(moves, w->admin, "migrate", "plan", "--instance", machine->id,
+                                      "--assessment", assessment, method ? "--method" : NULL, method));
+    free(assessment);
+    move_expect(moves, machine, "SELECT state FROM migration WHERE id = '%s'", "assessed");
+}
+
+char *move_consent(struct moves *moves, const struct machine *machine)
+{
+    char *document = xasprintf("%s/yunqiaod.conf", moves->world->folder), until[MOMENT_TEXT];
+    moment_format((moment)time(NULL) * MOMENT_SECOND + 30 * MOMENT_DAY, until);
+    char *consent =
+        id_in(CLIENT(moves, moves->head, "consent", "give", "--unit", WORLD_UNIT, "--document", document,
+                     "--reference", "京政数函〔2026〕7号", "--signer", "张三", "--post", "处长",
+                     "--instances", machine->id, "--from", "here", "--to", "there", "--valid-until", until));
+    free(document);
+    move_say(moves, machine, "approve");
+    move_expect(moves, machine, "SELECT state FROM migration WHERE id = '%s'", "approved");
+    return consent;
+}
+
+void move_say(struct moves *moves, const struct machine *machine, const char *word)
+{
+    bool of_unit = !strcmp(word, "approve") || !strcmp(word, "accept");
+    json_decref(
+        CLIENT(moves, of_unit ? moves->head : moves->world->admin, "migrate", word, machine->migration));
+}
+
+void move_await(struct moves *moves, const struct machine *machine, const char *state)
+{
+    json_decref(CLIENT(moves, moves->world->admin, "migrate", "watch", machine->migration, "--until", state));
+    char *said = moves_said(moves);
+    print_message("%s", said);
+    assert_null(strpbrk(said, "\r\033")); /* plain lines */
+    assert_non_null(strstr(said, state));
+    free(said);
+}
+
+void move_expect(const struct moves *moves, const struct machine *machine, const char *sql,
+                 const char *wanted)
+{
+    const char *at = strstr(sql, "%s");
+    assert_non_null(at);
+    char *whole = xasprintf("%.*s%s%s", (int)(at - sql), sql, machine->migration, at + 2);
+    char *got = world_value(moves->world, whole);
+    if (strcmp(got, wanted))
+        fail_msg("%s: \"%s\", wanted \"%s\"", whole, got, wanted);
+    free(got);
+    free(whole);
+}
+
+/* ------------------------------------------------------------------------------------ what must hold then */
+
+void move_expect_rows(struct moves *moves, const struct machine *machine, const char *cloud)
+{
+    char *wanted = xasprintf("2 %s %s-1", cloud, cloud);
+    move_expect(moves, machine,
+                "SELECT concat_ws(' ', count(*), min(r.cloud_id), max(r.endpoint_id)) FROM resource r JOIN"
+                " migration m ON m.id = '%s' WHERE r.id = m.resource_id OR r.attached_to = m.resource_id",
+                wanted);
+    free(wanted);
+}
+
+void move_expect_fenced(const struct kvmcloud *cloud, const struct machine *machine)
+{
+    assert_string_equal(moves_power(cloud, machine), "shut off");
+    assert_int_not_equal(kvmcloud_virsh(cloud, NULL, 0, (const char *const[]){"start", machine->id, NULL}),
+                         0);
+    assert_string_equal(moves_power(cloud, machine), "shut off");
+}
+
+void move_expect_closed(struct moves *moves, const struct machine *machine)
+{
+    move_expect(moves, machine,
+                "SELECT count(*) FROM migration_ledger WHERE migration_id = '%s' AND removed_at IS NULL",
+                "0");
+    move_expect(moves, machine, "SELECT count(*) FROM resource WHERE operation_id = '%s'", "0");
+    check_settled(moves->world, MOVE_SECONDS);
+    check_counters(moves->world);
+}
+
+void move_expect_usage(struct moves *moves, const struct machine *machine)
+{
+    move_expect(moves, machine,
+                "SELECT count(*) || ' ' || bool_and(b.provider_id = 'provider-education' AND b.cloud_id ="
+                " 'there' AND b.start_at = m.live_at) FROM migration m JOIN usage_interval a ON"
+                " a.unit_id = m.unit_id AND a.cloud_id = 'here' AND a.end_at = m.live_at LEFT JOIN"
+                " usage_interval b ON b.unit_id = a.unit_id AND b.resource_id = a.resource_id AND b.item ="
+                " a.item AND b.start_at = a.end_at WHERE m.id = '%s'",
+                "4 true"); /* processors, memory, the system disk; the volume */
+    move_expect(moves, machine,
+                "SELECT count(*) FROM migration m JOIN usage_interval i ON i.resource_id ="
+                " m.resource_id::text WHERE m.id = '%s' AND i.cloud_id = 'here' AND i.end_at > m.live_at",
+                "0");
+}
+
+void move_expect_show(struct moves *moves, const struct machine *machine, const char *state)
+{
+    json_t *shown = moves_client(moves, moves->head, 0,
+                                 (const char *const[]){"migrate", "show", machine->migration, NULL});
+    assert_string_equal(json_string_value(json_object_get(shown, "state")), state);
+    int64_t measured = json_integer_value(json_object_get(json_object_get(shown, "downtime"), "measured_ms"));
+    assert_true(measured > 0);
+    print_message("%s, down for %lld ms\n", state, (long long)measured);
+    json_decref(shown);
+}

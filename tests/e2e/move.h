@@ -1,0 +1,72 @@
+/* Two libvirt daemons as two more clouds of a world, "here" and "there", and machines that move between them:
+ * ordered through the API, moved with the real client, with a guest that keeps a journal (contrib/guest).
+ * Everything fails the cmocka test with what it found. */
+#ifndef TESTS_E2E_MOVE_H
+#define TESTS_E2E_MOVE_H
+
+#include "tests/e2e/world.h"
+#include "tests/support/kvmcloud.h"
+
+#define MOVE_SECONDS 180 /* for anything at all, on a slow machine */
+
+struct moves {
+    struct world *world;
+    struct kvmcloud *here, *there; /* of provider-health and of provider-education */
+    char *head;                    /* token of the unit's administrator */
+    char *errors;                  /* file: what the client said last beside its answer */
+};
+struct moves *moves_start(void);
+void moves_stop(struct moves *moves);
+
+/* The real client with these words (NULL-ended), which must end with `wanted`: its answer as JSON, the
+ * caller's; NULL when it gave none. */
+json_t *moves_client(struct moves *moves, const char *token, int wanted, const char *const *words);
+/* What it wrote to standard error; the caller frees. */
+char *moves_said(const struct moves *moves);
+
+/* An instance with a journal on a volume, running in "here" and writing. */
+struct machine {
+    const char *name;
+    char *id, *volume;
+    char *migration; /* NULL: none planned */
+};
+struct machine moves_machine_start(struct moves *moves, const char *name);
+/* Deletes what there is, through the API, and frees. */
+void moves_machine_end(struct moves *moves, struct machine *machine);
+/* The highest record that it said is on its disk, in this cloud; and one above `least`, waited for. */
+unsigned moves_journal_said(const struct moves *moves, const struct kvmcloud *cloud,
+                            const struct machine *machine);
+unsigned moves_journal_writes(const struct moves *moves, const struct kvmcloud *cloud,
+                              const struct machine *machine, unsigned least);
+/* It is stopped through the API, and its journal checked where it is. */
+void moves_journal_check(struct moves *moves, const struct kvmcloud *cloud, const struct machine *machine,
+                         unsigned said);
+/* "running", "shut off"; "" when there is no such domain. In a static buffer. */
+const char *moves_power(const struct kvmcloud *cloud, const struct machine *machine);
+/* Nothing of the broker's is in this cloud: no domain, no file. */
+void moves_expect_empty(const struct kvmcloud *cloud);
+
+/* Assessed to "there" and planned; `method` NULL: the assessment's best. */
+void move_plan(struct moves *moves, struct machine *machine, const char *method);
+/* The unit's administrator consents and approves; the consent's id, the caller's. */
+char *move_consent(struct moves *moves, const struct machine *machine);
+/* A word of the platform's ("start", "cutover" …; "approve" and "accept" are the unit's), which is taken. */
+void move_say(struct moves *moves, const struct machine *machine, const char *word);
+/* `yunqiao migrate watch --until STATE`; lines, for it is no terminal. */
+void move_await(struct moves *moves, const struct machine *machine, const char *state);
+/* First column of a query in which %s is the migration's id. */
+void move_expect(const struct moves *moves, const struct machine *machine, const char *sql,
+                 const char *wanted);
+
+/* Rows of machine and volume say that they are in this cloud. */
+void move_expect_rows(struct moves *moves, const struct machine *machine, const char *cloud);
+/* Off in this cloud, and nobody can start it there. */
+void move_expect_fenced(const struct kvmcloud *cloud, const struct machine *machine);
+/* It has ended: nothing is held, entered or claimed by it any more. */
+void move_expect_closed(struct moves *moves, const struct machine *machine);
+/* Each item of machine and volume: on one provider until the moment from which on it is on the other. */
+void move_expect_usage(struct moves *moves, const struct machine *machine);
+/* `yunqiao migrate show` tells this state, and a downtime. */
+void move_expect_show(struct moves *moves, const struct machine *machine, const char *state);
+
+#endif
