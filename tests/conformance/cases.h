@@ -52,6 +52,7 @@
     X(read_export_of_a_stopped_one)   \
     X(delta_tells_what_changed)       \
     X(unkept_checkpoint_is_forgotten) \
+    X(remote_disks_want_certificates) \
     X(export_of_the_unknown)          \
     X(deleted_while_exported)         \
     X(snapshot_brings_disks_back)     \

@@ -26,6 +26,21 @@ static struct nbd_handle *connect_to(const struct driver_exported_disk *disk, co
     return nbd;
 }
 
+bool disk_admits(const struct driver_exported_disk *disk, const char *tls_dir)
+{
+    struct nbd_handle *nbd = nbd_create();
+    char byte;
+    assert_non_null(nbd);
+    assert_int_equal(nbd_set_export_name(nbd, disk->export_name), 0);
+    assert_int_equal(nbd_set_tls(nbd, tls_dir ? LIBNBD_TLS_REQUIRE : LIBNBD_TLS_DISABLE), 0);
+    if (tls_dir)
+        assert_int_equal(nbd_set_tls_certificates(nbd, tls_dir), 0);
+    bool good = nbd_connect_tcp(nbd, disk->host, arena_printf(arena, "%u", disk->port)) == 0 &&
+                nbd_pread(nbd, &byte, 1, 0, 0) == 0;
+    nbd_close(nbd);
+    return good;
+}
+
 static void done(struct nbd_handle *nbd)
 {
     (void)nbd_shutdown(nbd, 0); /* the server may close first */

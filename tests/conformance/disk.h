@@ -11,6 +11,10 @@ void disk_expect(const struct driver_exported_disk *disk, uint64_t offset, size_
 /* How many of these bytes have changed, by the export's word: all with a full_reason. */
 uint64_t disk_changed(const struct driver_exported_disk *disk, uint64_t offset, uint64_t length);
 
+/* Whether a disk that a host serves lets somebody read who has the certificates of that folder; NULL: who
+ * speaks without TLS. */
+bool disk_admits(const struct driver_exported_disk *disk, const char *tls_dir);
+
 /* The disk of that name; the case fails without it. */
 const struct driver_exported_disk *disk_named(const struct driver_export *opened, const char *name);
 

@@ -4,6 +4,7 @@
 #include "tests/conformance/bench.h"
 #include "tests/conformance/cases.h"
 #include "tests/conformance/disk.h"
+#include "tests/support/child.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define AREA (2 * MIB)  /* that is written in one go */
@@ -487,6 +488,48 @@ void unkept_checkpoint_is_forgotten(void **state)
     for (size_t i = 0; i < open.disk_count; i++)
         assert_non_null(open.disks[i].full_reason);
     closed(spec.id, later.id, true);
+}
+
+/* Who knows the authority's certificate alone has none of its own. */
+static const char *stranger(const char *tls_dir)
+{
+    const char *folder = arena_printf(arena, "%s/stranger", cloud.folder);
+    const char *const make[] = {"mkdir", "-p", folder, NULL};
+    const char *const copy[] = {"cp", arena_printf(arena, "%s/ca-cert.pem", tls_dir), folder, NULL};
+    assert_int_equal(child_run(make, 10 * MOMENT_SECOND), 0);
+    assert_int_equal(child_run(copy, 10 * MOMENT_SECOND), 0);
+    return folder;
+}
+
+static void expect_guarded(const struct driver_export *open)
+{
+    for (size_t i = 0; i < open->disk_count; i++) {
+        const struct driver_exported_disk *disk = &open->disks[i];
+        if (disk->socket)
+            continue;
+        assert_true(disk_admits(disk, disk->tls_dir));
+        assert_false(disk_admits(disk, NULL));
+        assert_false(disk_admits(disk, stranger(disk->tls_dir)));
+    }
+}
+
+void remote_disks_want_certificates(void **state)
+{
+    if (!can(DRIVER_CAN_READ_DISKS, DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_DETAIL))
+        return;
+    struct driver_instance_spec spec = running("guarded");
+    struct driver_export_spec read = reading(), write = writing();
+    struct driver_export open = opened(spec.id, &read);
+    expect_guarded(&open);
+    closed(spec.id, read.id, false);
+    const struct driver_shell_disk disk = {.size_bytes = 64 * MIB, .boot = true};
+    struct driver_shell_spec shell = new_shell("guarded-too", &disk, 1);
+    struct driver_call call = call_long();
+    struct driver_instance made;
+    OK(gate_instance_prepare(gate, &call, &shell, &made));
+    open = opened(shell.id, &write);
+    expect_guarded(&open);
+    closed(shell.id, write.id, false);
 }
 
 void export_of_the_unknown(void **state)

@@ -30,6 +30,7 @@ struct peer {
     const char *console_says; /* what a guest of the image writes; NULL without DRIVER_CAN_CONSOLE */
     unsigned system_disk_gb;  /* ≥ the image's */
     const char *refused_url;  /* where nobody listens */
+    bool moves_only;          /* the other cases are another peer's */
     bool moves_between;       /* two clouds as started move running instances to each other */
     /* Writes these bytes to the instance's boot disk as its guest would, while it runs; NULL: it cannot. */
     void (*touch)(struct arena *arena, const struct cloud *cloud, const struct driver_instance *instance,

@@ -1,72 +1,23 @@
-/* The peer of drivers/kvm: a private libvirtd with real guests, contrib/kvmcloud. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "broker/base/moment.h"
+/* The peer of drivers/kvm: a private libvirtd on this machine. */
 #include "drivers/kvm/kvm.h"
-#include "tests/conformance/peer.h"
-#include "tests/support/child.h"
+#include "tests/conformance/kvm_peer.h"
 
 static void start(struct arena *arena, struct cloud *cloud, const char **ret_skip)
 {
-    char *folder = arena_strdup(arena, "/tmp/yunqiao-conformance-XXXXXX");
-    if (geteuid() != 0) {
-        *ret_skip = "contrib/kvmcloud needs root";
+    const char *folder = kvm_peer_folder(arena, ret_skip);
+    if (!folder)
         return;
-    }
-    if (!mkdtemp(folder)) {
-        perror(folder);
-        exit(1);
-    }
     const char *const argv[] = {SOURCE_DIR "/contrib/kvmcloud/kvmcloud", "hold", folder, NULL};
-    *cloud = (struct cloud){.image = "yunqiao-guest", .network = "extranet", .folder = folder};
-    const json_t *said = cloud_start(arena, cloud, argv);
-    /* What really runs guests on this machine; /dev/kvm may be there and not do it. */
-    cloud->options = json_pack("{s:O, s:O}", "accel", json_object_get(said, "accel"), "nbd_folder",
-                               json_object_get(said, "nbd_folder"));
-}
-
-/* Through the device that the guest sees, so that QEMU notes it as the guest's own write. */
-static void touch(struct arena *arena, const struct cloud *cloud, const struct driver_instance *instance,
-                  uint64_t offset, size_t length, unsigned char byte)
-{
-    const char *command = arena_printf(arena, "qemu-io -d scsi0-0-0-0 \"write -P 0x%x %llu %zu\"", byte,
-                                       (unsigned long long)offset, length);
-    const char *const argv[] = {"virsh",       "-q",    "-c",    cloud->url, "qemu-monitor-command",
-                                instance->ref, "--hmp", command, NULL};
-    if (child_run(argv, 30 * MOMENT_SECOND) != 0) {
-        fprintf(stderr, "virsh could not have QEMU write\n");
-        exit(1);
-    }
-}
-
-static void make_foreign(struct arena *arena, const struct cloud *cloud)
-{
-    const char *file = arena_printf(arena, "%s/foreign.xml", cloud->folder);
-    FILE *out = fopen(file, "we");
-    if (!out ||
-        fputs("<domain type='qemu'><name>somebody-elses</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>"
-              "<os><type arch='x86_64'>hvm</type></os></domain>",
-              out) < 0 ||
-        fclose(out)) {
-        perror(file);
-        exit(1);
-    }
-    const char *const argv[] = {"virsh", "-q", "-c", cloud->url, "define", file, NULL};
-    if (child_run(argv, 30 * MOMENT_SECOND) != 0) {
-        fprintf(stderr, "virsh could not define a foreign domain\n");
-        exit(1);
-    }
+    (void)kvm_peer_start(arena, cloud, folder, argv);
 }
 
 const struct peer conformance_peer = {.driver = &kvm_driver,
                                       .architecture = "x86",
                                       .start = start,
-                                      .make_foreign = make_foreign,
+                                      .make_foreign = kvm_peer_make_foreign,
                                       .has_foreign = true,
-                                      .console_says = "yunqiao",
-                                      .system_disk_gb = 1,
+                                      .console_says = KVM_PEER_SAYS,
+                                      .system_disk_gb = KVM_PEER_SYSTEM_DISK_GB,
                                       .moves_between = true,
-                                      .touch = touch,
+                                      .touch = kvm_peer_touch,
                                       .refused_url = "qemu+unix:///system?socket=/nonexistent/libvirt-sock"};
