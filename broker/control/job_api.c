@@ -10,7 +10,8 @@
     "SELECT j.id::text, 1::bigint, jsonb_build_object('id', j.id, 'type', j.type, 'unit', j.unit_id, "     \
     "'key', j.key,"                                                                                        \
     " 'args', j.args, 'state', j.state, 'step', j.step, 'undoing', j.undoing, 'cancel_asked', j.cancel,"   \
-    " 'attempts', j.attempts, 'losses', j.losses, 'last_error', j.last_error, 'leased_by', j.leased_by,"   \
+    " 'attempts', j.attempts, 'losses', j.losses, 'last_error', j.last_error, 'leased_by', "               \
+    "split_part(j.leased_by, ' ', 1),"                                                                     \
     " 'run_at', rfc3339(j.run_at), 'created_at', rfc3339(j.created_at), 'ended_at', rfc3339(j.ended_at)) " \
     "FROM job j"
 /* Newest first: ids are time-ordered. */

@@ -126,12 +126,14 @@ static struct error *start_work(struct daemon *daemon)
     static const struct job_type *const types[] = {&order_job,   &operate_job, &sync_job,
                                                    &archive_job, &assess_job,  &migration_job};
     const struct settings *settings = &daemon->settings;
-    const struct job_runner_settings runner = {.conninfo = daemon->conninfo,
-                                               .types = types,
-                                               .type_count = sizeof types / sizeof *types,
-                                               .workers = (unsigned)settings->job_workers,
-                                               .context = &daemon->services,
-                                               .clock = daemon->clock};
+    const struct job_runner_settings runner = {
+        .conninfo = daemon->conninfo,
+        .types = types,
+        .type_count = sizeof types / sizeof *types,
+        .workers = (unsigned)settings->job_workers,
+        .context = &daemon->services,
+        .clock = daemon->clock,
+        .lock_path = arena_printf(daemon->arena, "%s/jobs.lock", settings->data_dir)};
     if (settings->job_workers)
         TRY(job_runner_start(&runner, &daemon->runner));
     daemon->maintenance_settings.conninfo = daemon->conninfo;

@@ -93,6 +93,9 @@ struct job_runner_settings {
     void *context;
     struct clock *clock;
     int64_t lease_us; /* 0: 30 s */
+    /* A file of this broker's own, locked while the runner lives: a new process that gets the lock takes over
+     * at once what an earlier one had leased. NULL, or held by another: leases are waited for. */
+    const char *lock_path;
 };
 struct error *job_runner_start(const struct job_runner_settings *settings,
                                struct job_runner **ret_runner) ERROR_MUST_USE;

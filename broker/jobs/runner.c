@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "broker/base/log.h"
+#include "broker/jobs/owner.h"
 #include "broker/jobs/work.h"
 
 #define WORKERS_MAX 256
@@ -29,7 +30,8 @@ struct job_runner {
     char *conninfo;
     const struct job_type **types;
     const char **names, **first_steps;
-    char who[HOST_NAME_MAX + 32];
+    struct job_owner owner;
+    char who[HOST_NAME_MAX + 128]; /* "HOST:PID OWNER" */
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
@@ -253,6 +255,24 @@ static struct error *check(const struct job_runner_settings *settings)
     return NULL;
 }
 
+/* Before any worker looks: what this broker's last process was at goes on at once. */
+static struct error *take_over(struct job_runner *runner)
+{
+    struct db *db;
+    int64_t count = 0;
+    char host[HOST_NAME_MAX + 1] = "?";
+    TRY(job_owner_open(runner->settings.lock_path, &runner->owner));
+    (void)gethostname(host, sizeof host - 1); /* for people alone */
+    (void)snprintf(runner->who, sizeof runner->who, "%s:%ld%s%s", host, (long)getpid(),
+                   *runner->owner.name ? " " : "", runner->owner.name);
+    TRY(db_connect(runner->conninfo, &db));
+    struct error *error = job_owner_take_over(&runner->owner, db, &count);
+    db_close(db);
+    if (count)
+        log_info("job.taken_over", LOG_INT("jobs", count));
+    return error;
+}
+
 static struct job_runner *make(const struct job_runner_settings *settings)
 {
     struct job_runner *runner = xcalloc(1, sizeof *runner);
@@ -269,9 +289,7 @@ static struct job_runner *make(const struct job_runner_settings *settings)
         runner->names[i] = settings->types[i]->name;
         runner->first_steps[i] = settings->types[i]->steps[0].name;
     }
-    char host[HOST_NAME_MAX + 1] = "?";
-    (void)gethostname(host, sizeof host - 1); /* for people alone */
-    (void)snprintf(runner->who, sizeof runner->who, "%s:%ld", host, (long)getpid());
+    runner->owner.lock = -1;
     pthread_condattr_t monotonic;
     (void)pthread_condattr_init(&monotonic); /* these cannot fail on Linux */
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -315,7 +333,9 @@ struct error *job_runner_start(const struct job_runner_settings *settings, struc
 {
     TRY(check(settings));
     struct job_runner *runner = make(settings);
-    struct error *error = start_threads(runner);
+    struct error *error = take_over(runner);
+    if (!error)
+        error = start_threads(runner);
     if (error) {
         job_runner_stop(runner, 0);
         return error;
@@ -359,6 +379,7 @@ void job_runner_stop(struct job_runner *runner, int64_t grace_us)
         (void)pthread_mutex_destroy(&runner->slots[i].lock);
     (void)pthread_mutex_destroy(&runner->lock);
     (void)pthread_cond_destroy(&runner->changed);
+    job_owner_close(&runner->owner);
     free(runner->workers);
     free(runner->slots);
     free(runner->conninfo);

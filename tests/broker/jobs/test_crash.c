@@ -1,6 +1,7 @@
 /* Brokers that die and brokers that stall, as processes of their own: this executable run again with
  * --runner. Killed at random moments, every step has its effect, once, and in order; stopped until its lease
- * is over and woken again, a broker can write nothing. */
+ * is over and woken again, a broker can write nothing; one that has a lock of its own and comes back takes
+ * over what it had, unless it lives. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@
 #define JOBS 30
 #define KILLS 12
 #define LEASE_US (2 * MOMENT_SECOND) /* long enough that a busy machine does not lose it by itself */
+#define LONG_LEASE_US MOMENT_HOUR    /* nobody waits for that */
 
 static struct pg *pg;
 static struct db *db;
@@ -147,14 +149,15 @@ static const struct job_type holder = {
     .name = "hold", .steps = hold_steps, .step_count = 1, .max_attempts = 5, .backoff_us = 10000};
 static const struct job_type *const types[] = {&deploy, &staller, &holder};
 
-static struct job_runner *start_runner(const char *conninfo, struct clock *clock)
+static struct job_runner *start_runner(const char *conninfo, const char *lock, struct clock *clock)
 {
     struct job_runner_settings settings = {.conninfo = conninfo,
                                            .types = types,
                                            .type_count = 3,
                                            .workers = 2,
                                            .clock = clock,
-                                           .lease_us = LEASE_US};
+                                           .lease_us = lock ? LONG_LEASE_US : LEASE_US,
+                                           .lock_path = lock};
     struct job_runner *runner;
     struct error *error = job_runner_start(&settings, &runner);
     if (error) {
@@ -164,27 +167,33 @@ static struct job_runner *start_runner(const char *conninfo, struct clock *clock
     return runner;
 }
 
-static _Noreturn void be_runner(const char *conninfo)
+static _Noreturn void be_runner(const char *conninfo, const char *lock)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* however the test ends */
     struct clock *clock = clock_new(0);
-    (void)start_runner(conninfo, clock);
+    (void)start_runner(conninfo, lock, clock);
     for (;;)
         (void)pause(); /* until it is killed */
 }
 
-static pid_t spawn_runner(void)
+/* `lock` NULL: one that nobody takes over, with a short lease. */
+static pid_t spawn_locked(const char *lock)
 {
     pid_t pid = fork();
     if (pid == 0) {
         char self[] = "/proc/self/exe", flag[] = "--runner";
         char *conninfo = xstrdup(pg_conninfo(pg));
-        char *argv[] = {self, flag, conninfo, NULL};
+        char *argv[] = {self, flag, conninfo, lock ? xstrdup(lock) : NULL, NULL};
         (void)execv("/proc/self/exe", argv);
         _exit(127);
     }
     assert_true(pid > 0);
     return pid;
+}
+
+static pid_t spawn_runner(void)
+{
+    return spawn_locked(NULL);
 }
 
 static void kill_and_reap(pid_t pid)
@@ -282,6 +291,71 @@ static void a_broker_that_stalls_in_a_transaction_lets_go(void **state)
     kill_and_reap(other);
 }
 
+static void begin_stall(char id[37])
+{
+    pg_exec(pg, "TRUNCATE stalled, may_go_on, told");
+    jobs_add(db, "stall", NULL, NULL, id);
+}
+
+#define BEGUN "SELECT count(*) FROM stalled"
+
+static void a_broker_that_comes_back_takes_over_its_own(void **state)
+{
+    (void)state;
+    char id[37];
+    char *mine = xasprintf("%s/mine.lock", pg_folder(pg)), *other = xasprintf("%s/other.lock", pg_folder(pg));
+    begin_stall(id);
+    pid_t first = spawn_locked(mine);
+    jobs_await(pg, BEGUN, "1");
+    pid_t stranger = spawn_locked(other);
+    kill_and_reap(first);
+    pid_t second = spawn_locked(mine); /* the lease is good for an hour */
+    jobs_await(pg, BEGUN " WHERE attempt = 2", "1");
+    char *by = xasprintf("SELECT pid IN (%d, %d) FROM stalled WHERE attempt = 2", (int)second, (int)stranger);
+    jobs_await(pg, by, "t");
+    let_go_on(second);
+    let_go_on(stranger);
+    jobs_await_state(pg, id, "done");
+    kill_and_reap(second);
+    kill_and_reap(stranger);
+    free(by);
+    free(mine);
+    free(other);
+}
+
+/* Neither a broker that lives, though it does not answer, nor another one's that is dead. */
+static void nobody_takes_over_anothers(void **state)
+{
+    (void)state;
+    char id[37];
+    char *mine = xasprintf("%s/mine.lock", pg_folder(pg)), *copy = xasprintf("%s/copy.lock", pg_folder(pg));
+    begin_stall(id);
+    pid_t stopped = spawn_locked(mine);
+    jobs_await(pg, BEGUN, "1");
+    assert_int_equal(kill(stopped, SIGSTOP), 0);
+    pid_t twin = spawn_locked(mine), stranger = spawn_locked(copy);
+    char others[37]; /* what they do first comes after they looked */
+    for (int i = 0; i < 4; i++)
+        jobs_add(db, "deploy", NULL, NULL, others);
+    jobs_await_state(pg, others, "done");
+    jobs_await(pg, "SELECT count(*) FROM job WHERE type = 'deploy' AND state <> 'done'", "0");
+    kill_and_reap(stranger);
+    stranger = spawn_locked(copy);
+    jobs_add(db, "deploy", NULL, NULL, others);
+    jobs_await_state(pg, others, "done");
+    assert_int_equal(pg_number(pg, BEGUN), 1);
+    kill_and_reap(stopped);
+    kill_and_reap(twin);
+    kill_and_reap(stranger);
+    pid_t last = spawn_locked(mine);
+    jobs_await(pg, BEGUN, "2");
+    let_go_on(last);
+    jobs_await_state(pg, id, "done");
+    kill_and_reap(last);
+    free(mine);
+    free(copy);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -305,12 +379,14 @@ static int tear_down(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "--runner") == 0)
-        be_runner(argv[2]);
+    if (argc >= 3 && strcmp(argv[1], "--runner") == 0)
+        be_runner(argv[2], argc > 3 ? argv[3] : NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_brokers_lose_no_step),
         cmocka_unit_test(a_stalled_broker_is_fenced_off),
         cmocka_unit_test(a_broker_that_stalls_in_a_transaction_lets_go),
+        cmocka_unit_test(a_broker_that_comes_back_takes_over_its_own),
+        cmocka_unit_test(nobody_takes_over_anothers),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
