@@ -297,6 +297,14 @@ void move_say(struct moves *moves, const struct machine *machine, const char *wo
         CLIENT(moves, of_unit ? moves->head : moves->world->admin, "migrate", word, machine->migration));
 }
 
+void move_limit(struct moves *moves, const struct machine *machine, int64_t bandwidth)
+{
+    char *number = xasprintf("%lld", (long long)bandwidth);
+    json_decref(
+        CLIENT(moves, moves->world->admin, "migrate", "terms", machine->migration, "--bandwidth", number));
+    free(number);
+}
+
 void move_await(struct moves *moves, const struct machine *machine, const char *state)
 {
     json_decref(CLIENT(moves, moves->world->admin, "migrate", "watch", machine->migration, "--until", state));
@@ -348,6 +356,7 @@ void move_expect_closed(struct moves *moves, const struct machine *machine)
     move_expect(moves, machine, "SELECT count(*) FROM resource WHERE operation_id = '%s'", "0");
     check_settled(moves->world, MOVE_SECONDS);
     check_counters(moves->world);
+    check_usage(moves->world);
 }
 
 void move_expect_usage(struct moves *moves, const struct machine *machine)

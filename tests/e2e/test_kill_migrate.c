@@ -10,6 +10,9 @@
 
 #include "tests/e2e/move.h"
 
+#define SLOW_PASS (4 << 20)    /* bytes a second: the image holds some 30 MB */
+#define SLOW_CHANGES (1 << 17) /* a changed block is read whole: 2 s each */
+
 static int begin(void **state)
 {
     *state = moves_start();
@@ -22,12 +25,11 @@ static int end(void **state)
     return 0;
 }
 
-/* Until the move is in that state with so many of its steps done, then the broker is killed and comes back.
- */
-static void kill_in(struct moves *moves, const struct machine *machine, const char *condition)
+/* Until it holds of the migration; then the broker is killed and comes back. */
+static void kill_when(struct moves *moves, const struct machine *machine, const char *condition)
 {
     char *sql =
-        xasprintf("SELECT count(*) FROM migration WHERE id = '%s' AND (%s)", machine->migration, condition);
+        xasprintf("SELECT count(*) FROM migration WHERE id = '%s' AND %s", machine->migration, condition);
     world_await(moves->world, sql, "1", MOVE_SECONDS);
     world_kill(moves->world);
     world_restart(moves->world);
@@ -40,11 +42,16 @@ static void killed_on_the_way(void **state)
     struct machine machine = moves_machine_start(moves, "killed");
     move_plan(moves, &machine, "warm");
     free(move_consent(moves, &machine));
+    /* So slow that each moment is there to be met, on any machine. */
+    move_limit(moves, &machine, SLOW_PASS);
     move_say(moves, &machine, "start");
-    kill_in(moves, &machine, "state = 'copying' AND step > 1");
+    kill_when(moves, &machine, "(progress ->> 'done_bytes')::bigint > 0");
+    move_limit(moves, &machine, 0);
     move_await(moves, &machine, "synced");
+    move_limit(moves, &machine, SLOW_CHANGES);
     move_say(moves, &machine, "cutover");
-    kill_in(moves, &machine, "state = 'cutting-over' AND step > 0");
+    kill_when(moves, &machine, "state = 'cutting-over' AND step = 2"); /* stopped and fenced */
+    move_limit(moves, &machine, 0);
     move_await(moves, &machine, "holding");
     unsigned left_at = moves_journal_said(moves, moves->here, &machine);
     move_expect_fenced(moves->here, &machine);

@@ -50,6 +50,26 @@ void check_settled(const struct world *world, int seconds)
     "(VALUES ('instance', '1001'), ('instance', '1002'), ('instance', '1011'), ('volume', '1011')," \
     " ('address', '1017'), ('bandwidth', '1016')) AS k (kind, item)"
 
+/* What a move has twice: metered on the side that its ledger names, from entry to entry, and nothing else. An
+ * entry that was made a second time, by a rollback, tells of that time alone. */
+static void check_overlaps(const struct world *world)
+{
+    none(world, "second sides that were not metered as the ledger says",
+         "SELECT string_agg(concat_ws(' ', l.migration_id, l.side, n.item, l.made_at, l.removed_at), '; ')"
+         " FROM migration_ledger l JOIN migration m ON m.id = l.migration_id CROSS JOIN"
+         " unnest('{1001,1002,1011}'::text[]) AS n (item) WHERE l.kind = 'instance' AND NOT EXISTS (SELECT "
+         "FROM"
+         " usage_interval i WHERE i.unit_id = m.unit_id AND i.resource_id = m.id::text AND i.kind = "
+         "'migration'"
+         " AND i.item = n.item AND i.start_at = l.made_at AND i.end_at = coalesce(l.removed_at, 'infinity')"
+         " AND i.cloud_id = CASE l.side WHEN 'source' THEN m.source_cloud_id ELSE m.target_cloud_id END)");
+    none(world, "usage of moves beyond what they had twice",
+         "SELECT string_agg(concat_ws(' ', i.resource_id, i.item, i.start_at, i.end_at), '; ') FROM"
+         " usage_interval i LEFT JOIN migration m ON m.unit_id = i.unit_id AND m.id::text = i.resource_id"
+         " WHERE i.kind = 'migration' AND (m.id IS NULL OR i.start_at < m.created_at"
+         " OR i.end_at > coalesce(m.ended_at, 'infinity'))");
+}
+
 void check_usage(const struct world *world)
 {
     none(world, "lives that usage does not cover from end to end",
@@ -80,7 +100,9 @@ void check_usage(const struct world *world)
          "SELECT string_agg(concat_ws(' ', i.resource_id, i.item), '; ') FROM usage_interval i LEFT JOIN "
          "resource r"
          " ON r.unit_id = i.unit_id AND r.id::text = i.resource_id LEFT JOIN " ITEMS
-         " ON k.kind = r.kind AND k.item = i.item WHERE k.item IS NULL OR r.active_at IS NULL");
+         " ON k.kind = r.kind AND k.item = i.item WHERE (k.item IS NULL OR r.active_at IS NULL)"
+         " AND i.kind <> 'migration'");
+    check_overlaps(world);
 }
 
 #define HELD                                                                                             \
