@@ -20,11 +20,14 @@ struct copy_flow {
     struct copy_flow *next;
     uint64_t tag;
     bool waiting;
-    int64_t expires; /* µs: until when its place is kept */
+    int64_t expires;         /* µs: until when its place is kept */
+    struct copy_flow *above; /* on the link above */
+    uint64_t credit;         /* given here, and refused above until now */
 };
 
 struct copy_link {
     pthread_mutex_t mutex;
+    struct copy_link *above;
     uint64_t rate;
     int64_t free_at; /* ns: when all that was given is sent */
     uint64_t tag;
@@ -36,6 +39,13 @@ struct copy_link *copy_link_new(uint64_t bytes_per_second)
     struct copy_link *link = xcalloc(1, sizeof *link);
     pthread_mutex_init(&link->mutex, NULL);
     link->rate = bytes_per_second;
+    return link;
+}
+
+struct copy_link *copy_link_under(struct copy_link *above, uint64_t bytes_per_second)
+{
+    struct copy_link *link = copy_link_new(bytes_per_second);
+    link->above = above;
     return link;
 }
 
@@ -74,6 +84,7 @@ struct copy_flow *copy_link_join(struct copy_link *link)
         return NULL;
     struct copy_flow *flow = xcalloc(1, sizeof *flow);
     flow->link = link;
+    flow->above = copy_link_join(link->above);
     pthread_mutex_lock(&link->mutex);
     flow->next = link->flows;
     link->flows = flow;
@@ -86,6 +97,7 @@ void copy_flow_leave(struct copy_flow *flow)
     if (!flow)
         return;
     struct copy_link *link = flow->link;
+    copy_flow_leave(flow->above);
     pthread_mutex_lock(&link->mutex);
     for (struct copy_flow **at = &link->flows; *at; at = &(*at)->next)
         if (*at == flow) {
@@ -135,12 +147,26 @@ static int64_t take(struct copy_flow *flow, uint64_t bytes, int64_t now)
     return 0;
 }
 
+/* What this link gave and the one above refuses stays given: it is not counted again when the flow comes back
+ * for it, in this thread or in another of its pass. */
 int64_t copy_flow_take(struct copy_flow *flow, uint64_t bytes, int64_t now)
 {
     if (!flow || !bytes)
         return 0;
-    pthread_mutex_lock(&flow->link->mutex);
-    int64_t wait = take(flow, bytes, now);
-    pthread_mutex_unlock(&flow->link->mutex);
+    pthread_mutex_t *mutex = &flow->link->mutex;
+    pthread_mutex_lock(mutex);
+    bool given = flow->credit >= bytes;
+    if (given)
+        flow->credit -= bytes;
+    int64_t wait = given ? 0 : take(flow, bytes, now);
+    pthread_mutex_unlock(mutex);
+    if (wait || !flow->above)
+        return wait;
+    wait = copy_flow_take(flow->above, bytes, now);
+    if (!wait)
+        return 0;
+    pthread_mutex_lock(mutex);
+    flow->credit += bytes;
+    pthread_mutex_unlock(mutex);
     return wait;
 }

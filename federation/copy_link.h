@@ -13,6 +13,8 @@ struct copy_flow; /* one pass on a link */
 
 /* 0 bytes a second means no limit. */
 struct copy_link *copy_link_new(uint64_t bytes_per_second);
+/* One whose flows go over `above` too, which outlives it, and count on both; NULL: copy_link_new. */
+struct copy_link *copy_link_under(struct copy_link *above, uint64_t bytes_per_second);
 /* After all flows left. */
 void copy_link_free(struct copy_link *link);
 void copy_link_set_rate(struct copy_link *link, uint64_t bytes_per_second, int64_t now);

@@ -25,7 +25,7 @@ struct opened {
     struct migration_call source, target;
     struct driver_export from, to;
     const char *source_id, *target_id;
-    struct copy_link *link;
+    struct link_way *way;
     uint64_t done_before, total; /* bytes of all disks, for the progress of the whole pass */
     int64_t told_at;
     int64_t pass;
@@ -137,19 +137,21 @@ static const struct db_statement set_progress = {
     "migration_set_progress", "UPDATE migration SET progress = $3 WHERE unit_id = $1 AND id = $2"};
 
 struct telling {
-    const struct migration_work *work;
+    const struct opened *opened;
     const json_t *progress;
+    struct link_rates rates;
 };
 
 static struct error *progress_body(struct db *db, void *context)
 {
-    const struct telling *telling = context;
-    const struct migration_row *row = &telling->work->row;
-    return db_run(db, &set_progress,
-                  DB_VALUES(db_text(row->unit), db_text(row->id), db_json(telling->progress)), NULL);
+    struct telling *telling = context;
+    const struct migration_work *work = telling->opened->work;
+    TRY(db_run(db, &set_progress,
+               DB_VALUES(db_text(work->row.unit), db_text(work->row.id), db_json(telling->progress)), NULL));
+    return migration_rates(db, work, &telling->rates);
 }
 
-/* For people: one that is lost is told again in two seconds. */
+/* For people: one that is lost is told again in two seconds. And what the link carries since. */
 static void tell(struct opened *o, const struct copy_progress *p)
 {
     uint64_t done = o->done_before + p->done, left = o->total > done ? o->total - done : 0;
@@ -160,9 +162,12 @@ static void tell(struct opened *o, const struct copy_progress *p)
     json_put_int(json, "bytes_per_second", (int64_t)p->rate);
     if (p->rate)
         json_put_int(json, "eta_seconds", (int64_t)(left / p->rate));
-    struct telling telling = {o->work, json};
-    error_ignore(
-        db_transaction(o->work->job->db, &db_scope_system, DB_READ_COMMITTED, progress_body, &telling));
+    struct telling telling = {.opened = o, .progress = json};
+    struct error *error =
+        db_transaction(o->work->job->db, &db_scope_system, DB_READ_COMMITTED, progress_body, &telling);
+    if (!error)
+        link_way_set(o->way, &telling.rates, moment_monotonic());
+    error_free(error);
     json_decref(json);
 }
 
@@ -257,7 +262,7 @@ static struct error *copy_disk(struct opened *o, size_t i, struct migration_pass
     copy_extents_init(&areas, disk->size_bytes, 0);
     struct error *error = disk->changed_known ? read_areas(disk, &areas) : NULL;
     choose_changes(work, disk, &areas, &pass, passed);
-    pass.source.link = o->link;
+    pass.source.link = link_way_link(o->way);
     if (!error)
         error = copy_pass_run(&pass, &result);
     copy_extents_done(&areas);
@@ -326,9 +331,10 @@ static struct error *run_pass(struct migration_work *work)
     if (!error) {
         o.source.call.call.deadline_us = o.target.call.call.deadline_us =
             moment_monotonic() + MIGRATION_CALL_US;
-        o.link = work->row.bandwidth ? copy_link_new((uint64_t)work->row.bandwidth) : NULL;
-        error = pass_between(&o);
-        copy_link_free(o.link);
+        error = migration_way_open(work, &o.way);
+        if (!error)
+            error = pass_between(&o);
+        link_way_close(o.way);
         migration_call_close(&o.target);
     }
     migration_call_close(&o.source);
@@ -342,12 +348,13 @@ static struct error *prove_disk(struct opened *o, size_t i)
     struct copy_check_result result;
     COPY_MANIFEST_AUTO struct copy_manifest *manifest = NULL;
     TRY(copy_manifest_read(migration_manifest_path(work, i), &manifest));
-    const struct copy_check check = {.target = migration_copy_end(work->arena, &o->to.disks[i]),
-                                     .manifest = manifest,
-                                     .sample = !strcmp(work->row.proof, "sampled") ? SAMPLE_BLOCKS : 0,
-                                     .seed = (uint64_t)work->row.passes,
-                                     .progress = copying,
-                                     .data = o};
+    struct copy_check check = {.target = migration_copy_end(work->arena, &o->to.disks[i]),
+                               .manifest = manifest,
+                               .sample = !strcmp(work->row.proof, "sampled") ? SAMPLE_BLOCKS : 0,
+                               .seed = (uint64_t)work->row.passes,
+                               .progress = copying,
+                               .data = o};
+    check.target.link = link_way_link(o->way); /* what is read back comes over it too */
     TRY_DOING(copy_verify(&check, &result), "disk %zu does not read back as it was copied", i);
     o->done_before += o->to.disks[i].size_bytes;
     return NULL;
@@ -377,7 +384,10 @@ static struct error *prove(struct migration_work *work)
     TRY(job_transaction(work->job, DB_READ_COMMITTED, enter_body, work));
     TRY(migration_call_open(work, &work->row.target, &o.target));
     o.target.call.call.deadline_us = moment_monotonic() + MIGRATION_CALL_US;
-    struct error *error = prove_opened(&o);
+    struct error *error = migration_way_open(work, &o.way);
+    if (!error)
+        error = prove_opened(&o);
+    link_way_close(o.way);
     migration_call_close(&o.target);
     return error;
 }

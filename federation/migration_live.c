@@ -26,11 +26,11 @@ static struct error *open_move(struct migration_work *work, struct moving *movin
                                              .network = row->target.network,
                                              .disks = moving->shape.disks,
                                              .disk_count = moving->shape.disk_count,
-                                             .bandwidth = (uint64_t)row->bandwidth,
                                              .downtime_us = row->downtime_us};
     for (size_t i = 0; i < moving->shape.disk_count; i++)
         if (moving->shape.disks[i].boot)
             moving->spec.high_performance = moving->shape.disks[i].high_performance;
+    TRY(migration_bandwidth(work, &moving->spec.bandwidth));
     TRY(migration_call_open(work, &row->source, &moving->call));
     moving->call.call.call.deadline_us = moment_monotonic() + MIGRATION_CALL_US;
     return NULL;

@@ -8,6 +8,7 @@
 #include "broker/control/resource.h"
 #include "broker/jobs/job.h"
 #include "drivers/driver_move.h"
+#include "federation/link.h"
 #include "federation/migration_step.h"
 #include "federation/migration_store.h"
 #include "federation/services.h"
@@ -67,6 +68,14 @@ struct error *migration_call_open(struct migration_work *work, const struct migr
 void migration_call_close(struct migration_call *call);
 /* False once the job is cancelled or the row has moved on; asks the database at most once a second. */
 bool migration_goes_on(struct migration_work *work);
+
+/* What limits the move now; in the caller's transaction. */
+struct error *migration_rates(struct db *db, const struct migration_work *work,
+                              struct link_rates *ret_rates) ERROR_MUST_USE;
+/* Outside of one: its way over the link for passes, and one number for hypervisors that copy by themselves;
+ * 0: no limit. */
+struct error *migration_way_open(struct migration_work *work, struct link_way **ret_way) ERROR_MUST_USE;
+struct error *migration_bandwidth(struct migration_work *work, uint64_t *ret_bandwidth) ERROR_MUST_USE;
 
 struct driver_key migration_key(const struct migration_work *work, const struct migration_end *end);
 

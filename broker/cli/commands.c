@@ -98,6 +98,15 @@ static const struct cli_column fulfilment_columns[] = {
     {"FULFILMENT", "id", false, 0}, {"VERB", "verb", false, 0},       {"KIND", "kind", false, 0},
     {"NAME", "name", false, 0},     {"UNIT", "unit", false, 0},       {"CLOUD", "cloud", false, 0},
     {"DUE", "due_at", false, 0},    {"OVERDUE", "overdue", false, 0}, {0}};
+static const struct cli_column link_columns[] = {{"CLOUD", "from.cloud", false, 0},
+                                                 {"SITE", "from.site", false, 0},
+                                                 {"TO CLOUD", "to.cloud", false, 0},
+                                                 {"TO SITE", "to.site", false, 0},
+                                                 {"BYTES/S", "bytes_per_second", true, 0},
+                                                 {"MOVES", "moves", true, 0},
+                                                 {"CHANGED", "changed_at", false, 0},
+                                                 {"BY", "changed_by", false, 0},
+                                                 {0}};
 static const struct cli_column migration_columns[] = {
     {"MIGRATION", "id", false, 0},          {"INSTANCE", "name", false, 0},
     {"FROM", "source.cloud", false, 0},     {"TO", "target.cloud", false, 0},
@@ -253,6 +262,7 @@ const struct cli_command list_commands[] = {
     LIST("fulfilment list", "/v1/fulfilments", fulfilment_columns, "cloud,kind,state",
          "what the provider's operator has to do (--cloud, --kind, --state)"),
     SHOW("fulfilment show", "/v1/fulfilments/{}", "one fulfilment with what is asked"),
+    LIST("link list", "/v1/links", link_columns, NULL, "links between sites with a limit for moves"),
     LIST("migrate list", "/v1/migrations", migration_columns, "state,system,cloud,instance",
          "moves between clouds (--state, --system, --cloud, --instance)"),
     SHOW("migrate show", "/v1/migrations/{}", "one move with its plans, history, ledger and passes"),
@@ -287,6 +297,7 @@ const struct cli_command list_commands[] = {
 };
 
 const struct cli_command *const cli_command_tables[] = {
-    list_commands,    make_commands,   operate_commands, money_commands,   statement_commands,
-    budget_commands,  export_commands, verify_commands,  archive_commands, usage_commands,
-    consent_commands, assess_commands, wave_commands,    migrate_commands, NULL};
+    list_commands,      make_commands,    operate_commands, money_commands,
+    statement_commands, budget_commands,  export_commands,  verify_commands,
+    archive_commands,   usage_commands,   consent_commands, assess_commands,
+    wave_commands,      migrate_commands, link_commands,    NULL};

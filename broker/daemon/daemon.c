@@ -27,6 +27,7 @@
 #include "drivers/powervm/powervm.h"
 #include "drivers/vmware/vmware.h"
 #include "federation/assess_store.h"
+#include "federation/link.h"
 #include "federation/migration_job.h"
 #include "federation/services.h"
 #include "metering/archive.h"
@@ -113,6 +114,7 @@ static struct error *open_fleet(struct daemon *daemon)
         .fleet = daemon->fleet,
         .clock = daemon->clock};
     daemon->services.copy_dir = arena_printf(daemon->arena, "%s/copies", daemon->settings.data_dir);
+    daemon->services.links = links_new();
     daemon->services.migration_approvals = daemon->settings.migration_approvals;
     const char *approvals = daemon->settings.migration_approvals;
     if (strcmp(approvals, "none") && strcmp(approvals, "unit") && strcmp(approvals, "unit+platform"))
@@ -255,6 +257,7 @@ void daemon_stop(struct daemon *daemon)
     tell_slow("watchers", &since);
     job_runner_stop(daemon->runner, until - since); /* what is left of one time for both */
     tell_slow("jobs", &since);
+    links_free(daemon->services.links);
     maintenance_stop(daemon->maintenance);
     tell_slow("maintenance", &since);
     server_free(daemon->server);

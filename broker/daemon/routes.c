@@ -18,7 +18,7 @@ static const struct http_table *const tables[] = {
     &capacity_routes,   &quote_routes,       &order_routes,     &resource_routes, &operation_routes,
     &drift_routes,      &job_routes,         &identity_routes,  &token_routes,    &audit_routes,
     &fulfilment_routes, &usage_event_routes, &report_routes,    &consent_routes,  &assessment_routes,
-    &wave_routes,       &migration_routes, /* federation */
+    &wave_routes,       &migration_routes,   &link_routes, /* federation */
 };
 
 const struct http_table *const *routes_all(size_t *ret_count)

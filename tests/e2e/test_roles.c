@@ -104,6 +104,7 @@ static const struct rule rules[] = {
     {"/v1/consents", "POST", OPEN, "{}"},
     {"/v1/consents/{consent}", NULL, HIDDEN, NULL},
     {"/v1/consents/{consent}:withdraw", NULL, HIDDEN, "{\"reason\":\"r\"}"},
+    {"/v1/links", NULL, OPEN, "{}"},
     {"/v1/migrations", "GET", LIST, NULL},
     {"/v1/migrations", "POST", OPEN, "{}"},
     {"/v1/migrations/{migration}", NULL, HIDDEN, "{}"},

@@ -179,6 +179,9 @@ static const char *const open_tables[] = {
     /* every order of every unit is placed by them; the API narrows endpoints and capacity to those in charge
      */
     "endpoint", "image", "capacity",
+    /* what a link between two sites carries: for all whose moves share it; the API tells those who run moves
+     */
+    "migration_link",
     /* an address is free or taken whoever asks; no route shows it */
     "address_lease",
     /* the broker's own, without anybody's rows, or asked for by the caller's own name alone */

@@ -133,6 +133,30 @@ static void who_comes_later_gets_its_share_and_no_more(void **state)
     copy_link_free(link);
 }
 
+/* Two of one link under another that carries twice as much, and one on the other by itself: each goes by the
+ * tighter of its two limits, and what it leaves goes to the rest. */
+static void a_link_within_a_link(void **state)
+{
+    struct copy_link *wide = copy_link_new(12 << 20), *narrow = copy_link_under(wide, 4 << 20);
+    struct sender senders[] = {{.flow = copy_link_join(narrow), .piece = 1 << 18, .pause = 1},
+                               {.flow = copy_link_join(narrow), .piece = 1 << 20, .pause = 1},
+                               {.flow = copy_link_join(wide), .piece = 1 << 18, .pause = 1}};
+    simulate(senders, 3, SECOND, 101 * SECOND);
+    assert_near(senders[0].sent, UINT64_C(200) << 20, 5);
+    assert_near(senders[1].sent, UINT64_C(200) << 20, 5);
+    assert_near(senders[2].sent, UINT64_C(800) << 20, 5);
+    copy_link_set_rate(narrow, 0, 101 * SECOND); /* the wide one alone: thirds */
+    for (size_t i = 0; i < 3; i++)
+        senders[i].sent = 0;
+    simulate(senders, 3, 101 * SECOND, 201 * SECOND);
+    for (size_t i = 0; i < 3; i++)
+        assert_near(senders[i].sent, UINT64_C(400) << 20, 5);
+    for (size_t i = 0; i < 3; i++)
+        copy_flow_leave(senders[i].flow);
+    copy_link_free(narrow);
+    copy_link_free(wide);
+}
+
 /* One that was told to come back and never does must not hold up the others. */
 static void the_dead_do_not_block(void **state)
 {
@@ -180,6 +204,7 @@ int main(void)
         cmocka_unit_test(shares_are_equal),
         cmocka_unit_test(what_is_left_is_used),
         cmocka_unit_test(who_comes_later_gets_its_share_and_no_more),
+        cmocka_unit_test(a_link_within_a_link),
         cmocka_unit_test(the_dead_do_not_block),
         cmocka_unit_test(changes_count_at_once),
     };
