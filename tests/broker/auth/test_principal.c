@@ -17,7 +17,8 @@ static const char *const expected[ROLE_COUNT] = {
     /* Runs the platform: everything but what guests print, and permission for data to leave: these are their
      * unit's. */
     [ROLE_PLATFORM_ADMIN] =
-        " migrations:approve migrations:operate migrations:plan migrations:read assessments:read "
+        " links:read links:write migrations:approve migrations:operate migrations:plan migrations:read "
+        "assessments:read "
         "assessments:write consents:read alerts:read audit:read audit:verify bids:approve "
         "bids:read bids:write bills:close "
         "bills:read "
@@ -37,7 +38,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:read ",
     /* Reads; never writes. */
     [ROLE_REGULATOR] =
-        " migrations:read assessments:read consents:read alerts:read audit:read bids:read bills:read "
+        " links:read migrations:read assessments:read consents:read alerts:read audit:read bids:read "
+        "bills:read "
         "budgets:read "
         "capacity:read catalog:read "
         "clouds:read "
@@ -47,7 +49,8 @@ static const char *const expected[ROLE_COUNT] = {
         "resources:read self:read keys:read statements:read units:read usage:read volumes:read ",
     /* Its prices, and sight of what runs on its clouds; nothing that belongs to tenants is operated. */
     [ROLE_PROVIDER_OPERATOR] =
-        " migrations:read alerts:read bids:read bids:write bills:read capacity:read catalog:read clouds:read "
+        " links:read migrations:read alerts:read bids:read bids:write bills:read capacity:read catalog:read "
+        "clouds:read "
         "drift:read "
         "endpoints:read events:read fulfilments:read fulfilments:write instances:read "
         "operations:read prices:read "
@@ -80,7 +83,7 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:read ",
     /* Operates what it moves; does not buy and does not see bills. */
     [ROLE_MIGRATION_ENGINEER] =
-        " migrations:operate migrations:plan migrations:read assessments:read assessments:write "
+        " links:read migrations:operate migrations:plan migrations:read assessments:read assessments:write "
         "consents:read catalog:read clouds:read events:read "
         "instances:console instances:operate "
         "instances:read "
@@ -89,7 +92,8 @@ static const char *const expected[ROLE_COUNT] = {
         "resources:read self:read keys:read units:read volumes:operate volumes:read ",
     /* Reads everything. */
     [ROLE_AUDITOR] =
-        " migrations:read assessments:read consents:read alerts:read audit:read audit:verify bids:read "
+        " links:read migrations:read assessments:read consents:read alerts:read audit:read audit:verify "
+        "bids:read "
         "bills:read "
         "budgets:read capacity:read "
         "catalog:read "
