@@ -19,10 +19,11 @@ struct error *argument_volume(struct task *task, const struct driver_volume_spec
 struct error *argument_size(unsigned vcpu, uint64_t memory_mb) ERROR_MUST_USE;
 struct error *argument_disk(unsigned size_gb) ERROR_MUST_USE;
 
-/* argument_move.c: into task->name, ->export_spec, ->shell_spec, ->move_spec. */
+/* argument_move.c: into task->name, ->export_spec, ->shell_spec, ->test_spec, ->move_spec. */
 struct error *argument_snapshot(struct task *task, const char *name) ERROR_MUST_USE;
 struct error *argument_export(struct task *task, const struct driver_export_spec *spec) ERROR_MUST_USE;
 struct error *argument_shell(struct task *task, const struct driver_shell_spec *spec) ERROR_MUST_USE;
+struct error *argument_test(struct task *task, const struct driver_test_spec *spec) ERROR_MUST_USE;
 struct error *argument_move(struct task *task, const struct driver_move_spec *spec) ERROR_MUST_USE;
 
 /* What those of both files use. 1..most bytes without control characters; a UUID; a name; an architecture. */

@@ -94,6 +94,19 @@ struct error *argument_shell(struct task *task, const struct driver_shell_spec *
     return NULL;
 }
 
+struct error *argument_test(struct task *task, const struct driver_test_spec *spec)
+{
+    if (!spec)
+        return error_new(ERR_INVALID, "no test is described");
+    TRY(argument_id(spec->id, "test"));
+    TRY(argument_name(spec->name, "test"));
+    if (task->instance.id && !strcmp(task->instance.id, spec->id))
+        return error_new(ERR_INVALID, "a test has a stamp of its own");
+    task->test_spec = (struct driver_test_spec){.id = arena_strdup(task->arena, spec->id),
+                                                .name = arena_strdup(task->arena, spec->name)};
+    return NULL;
+}
+
 static void free_json(void *json)
 {
     json_decref(json);

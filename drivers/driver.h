@@ -27,7 +27,7 @@
 #include "broker/base/arena.h"
 #include "broker/base/error.h"
 
-#define DRIVER_ABI 2
+#define DRIVER_ABI 3
 
 /* What a driver can do beyond the mandatory operations; inventory and life cycle of instances are mandatory.
  */
@@ -45,6 +45,7 @@ enum driver_capability {
     DRIVER_CAN_WRITE_DISKS = 1u << 10,   /* instance_prepare, export_* for writing */
     DRIVER_CAN_FENCE = 1u << 11,         /* instance_fence, instance_release */
     DRIVER_CAN_MOVE = 1u << 12,          /* move_*: live, between two endpoints of this driver */
+    DRIVER_CAN_TEST = 1u << 13,          /* test_create: test boots of instances that wait for a cut-over */
 };
 
 /* Where the driver connects. Strings are borrowed from the gate and outlive the session. */
@@ -216,6 +217,7 @@ struct driver_export_spec;
 struct driver_export;
 struct driver_move_spec;
 struct driver_move_report;
+struct driver_test_spec;
 
 /* Where a moved instance lives. SOURCE: nothing of the move is left on the target; TARGET: the source is off
  * and fenced, or gone. */
@@ -331,6 +333,13 @@ struct driver {
                                     const struct driver_key *key);
     struct error *(*instance_release)(struct driver_session *session, const struct driver_call *call,
                                       const struct driver_key *key);
+
+    /* Makes a test instance, off, from one that is off and fenced and of which no export is open
+     * (ERR_CONFLICT): drivers/driver_move.h, "Test boots". There already is success, and what a network of
+     * its own lacks is made again. ERR_NO_CAPACITY: the provider has no room for a second one. */
+    struct error *(*test_create)(struct driver_session *session, const struct driver_call *call,
+                                 const struct driver_key *key, const struct driver_test_spec *spec,
+                                 struct driver_instance *ret_instance);
 
     /* Whether move_run would be accepted, without changing anything: ERR_CONFLICT, ERR_UNSUPPORTED,
      * ERR_NO_CAPACITY with the reason. */

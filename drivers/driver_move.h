@@ -25,6 +25,16 @@
  * the storage the disks are the same ones before and after: they are the target's then, the source shows none
  * of them, and deleting the instance or its volumes on the source is success that leaves them alone.
  *
+ * Test boots. A test instance has a stamp of its own and is made from another instance that is off and
+ * fenced, the original: the same processors, memory, firmware, order of starting and disks, but these are
+ * overlays. What the test writes goes there, and not a byte of the original's disks changes by it, so that
+ * passes go on after it. Its cards have the original's hardware addresses and hang on a network that is made
+ * for it alone and leads nowhere: no guest, no host, no business network can be reached from it. Made it is
+ * off; then it is an instance as any other: instance_start, _stop, _find, _detail, _console and the inventory
+ * work on it, releasing and fencing are ERR_CONFLICT. instance_delete takes it away with overlays and
+ * network, also what a test_create that was cut off left under that stamp. While it is there the original's
+ * disks are not written and its fence is not released: both are ERR_CONFLICT.
+ *
  * Everything returned lives in call->arena. */
 #ifndef DRIVERS_DRIVER_MOVE_H
 #define DRIVERS_DRIVER_MOVE_H
@@ -102,6 +112,11 @@ struct driver_shell_spec {
     const char *mac;     /* of the first card, kept from the source; NULL: the provider's choice */
     const struct driver_shell_disk *disks; /* in the guest's order; exactly one is the boot disk */
     size_t disk_count;                     /* 1–16 */
+};
+
+struct driver_test_spec {
+    const char *id; /* stamp of the test instance */
+    const char *name;
 };
 
 enum driver_access { DRIVER_READ, DRIVER_WRITE };

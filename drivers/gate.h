@@ -167,6 +167,7 @@ struct driver_export_spec;
 struct driver_export;
 struct driver_move_spec;
 struct driver_move_report;
+struct driver_test_spec;
 
 struct error *gate_instance_detail(struct gate *gate, const struct driver_call *call,
                                    const struct driver_key *key,
@@ -193,6 +194,9 @@ struct error *gate_instance_fence(struct gate *gate, const struct driver_call *c
                                   const struct driver_key *key) ERROR_MUST_USE;
 struct error *gate_instance_release(struct gate *gate, const struct driver_call *call,
                                     const struct driver_key *key) ERROR_MUST_USE;
+struct error *gate_test_create(struct gate *gate, const struct driver_call *call,
+                               const struct driver_key *key, const struct driver_test_spec *spec,
+                               struct driver_instance *ret_instance) ERROR_MUST_USE;
 struct error *gate_move_validate(struct gate *gate, const struct driver_call *call,
                                  const struct driver_key *key,
                                  const struct driver_move_spec *spec) ERROR_MUST_USE;

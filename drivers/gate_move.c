@@ -116,6 +116,20 @@ struct error *gate_instance_release(struct gate *gate, const struct driver_call 
     return gate_on_instance(gate, call, &operation_instance_release, key, NULL);
 }
 
+struct error *gate_test_create(struct gate *gate, const struct driver_call *call,
+                               const struct driver_key *key, const struct driver_test_spec *spec,
+                               struct driver_instance *ret_instance)
+{
+    struct task *task, done;
+    TRY(gate_prepare(gate, call, &operation_test_create, &task));
+    struct error *refused = argument_key(task, key, "instance", &task->instance);
+    if (!refused)
+        refused = argument_test(task, spec);
+    TRY(gate_finish(gate, call, task, refused, &done));
+    *ret_instance = done.made_instance;
+    return NULL;
+}
+
 static struct error *on_move(struct gate *gate, const struct driver_call *call,
                              const struct operation *operation, const struct driver_key *key,
                              const struct driver_move_spec *spec, bool abort, struct task *ret_done)

@@ -45,6 +45,7 @@ RUN(checkpoint_delete, &task->instance, task->checkpoint)
 RUN(instance_prepare, &task->shell_spec, &task->made_instance)
 RUN(instance_fence, &task->instance)
 RUN(instance_release, &task->instance)
+RUN(test_create, &task->instance, &task->test_spec, &task->made_instance)
 RUN(move_validate, &task->instance, &task->move_spec)
 RUN(move_run, &task->instance, &task->move_spec, &task->moved)
 RUN(move_settle, &task->instance, &task->move_spec, task->abort, &task->side)
@@ -94,6 +95,8 @@ OPERATION(instance_prepare, .repeatable = true, .check = promise_shell, .capabil
           .capability_name = "write-disks");
 OPERATION(instance_fence, FENCE);
 OPERATION(instance_release, FENCE);
+OPERATION(test_create, .repeatable = true, .check = promise_test, .capability = DRIVER_CAN_TEST,
+          .capability_name = "test-boots");
 OPERATION(move_validate, .repeatable = true, MOVE);
 OPERATION(move_run, .repeatable = false, .lasting = true, .check = promise_moved, MOVE);
 OPERATION(move_settle, .repeatable = true, .lasting = true, .check = promise_side, MOVE);

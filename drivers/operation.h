@@ -45,6 +45,7 @@ struct task {
     struct driver_export_spec export_spec;
     struct driver_shell_spec shell_spec;
     struct driver_move_spec move_spec;
+    struct driver_test_spec test_spec;
 
     struct driver_about about;
     struct driver_inventory inventory;
@@ -68,8 +69,8 @@ extern const struct operation operation_ping, operation_about, operation_invento
     operation_volume_detach, operation_volume_resize, operation_volume_delete, operation_watch,
     operation_instance_detail, operation_snapshot_create, operation_snapshot_revert,
     operation_snapshot_delete, operation_export_open, operation_export_close, operation_checkpoint_delete,
-    operation_instance_prepare, operation_instance_fence, operation_instance_release, operation_move_validate,
-    operation_move_run, operation_move_settle;
+    operation_instance_prepare, operation_instance_fence, operation_instance_release, operation_test_create,
+    operation_move_validate, operation_move_run, operation_move_settle;
 
 struct task *task_new(const struct operation *operation);
 void task_free(struct task *task);
@@ -90,6 +91,7 @@ struct error *promise_watch(const struct task *task) ERROR_MUST_USE;
 struct error *promise_detail(const struct task *task) ERROR_MUST_USE;
 struct error *promise_export(const struct task *task) ERROR_MUST_USE;
 struct error *promise_shell(const struct task *task) ERROR_MUST_USE;
+struct error *promise_test(const struct task *task) ERROR_MUST_USE;
 struct error *promise_moved(const struct task *task) ERROR_MUST_USE;
 struct error *promise_side(const struct task *task) ERROR_MUST_USE;
 /* What those of both files use: text that must be there, that may be, an id that must be or NULL, and a found

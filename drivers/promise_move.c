@@ -115,6 +115,12 @@ struct error *promise_shell(const struct task *task)
     return promise_same_stamp(task->made_instance.id, task->shell_spec.id, "instance");
 }
 
+struct error *promise_test(const struct task *task)
+{
+    TRY(promise_good_instance(&task->made_instance));
+    return promise_same_stamp(task->made_instance.id, task->test_spec.id, "instance");
+}
+
 struct error *promise_moved(const struct task *task)
 {
     TRY(promise_may(task->moved.ref, "moved instance", "reference"));

@@ -72,6 +72,7 @@ static struct error *check_slots(const struct driver *driver)
         WITH(instance_prepare, DRIVER_CAN_WRITE_DISKS, "write-disks"),
         WITH(instance_fence, DRIVER_CAN_FENCE, "fence"),
         WITH(instance_release, DRIVER_CAN_FENCE, "fence"),
+        WITH(test_create, DRIVER_CAN_TEST, "test-boots"),
         WITH(move_validate, DRIVER_CAN_MOVE, "move"),
         WITH(move_run, DRIVER_CAN_MOVE, "move"),
         WITH(move_settle, DRIVER_CAN_MOVE, "move"),
@@ -99,7 +100,7 @@ struct error *driver_check(const struct driver *driver)
                            DRIVER_CAN_RESIZE_RUNNING | DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED |
                            DRIVER_CAN_DETAIL | DRIVER_CAN_SNAPSHOT | DRIVER_CAN_READ_DISKS |
                            DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_FENCE |
-                           DRIVER_CAN_MOVE;
+                           DRIVER_CAN_MOVE | DRIVER_CAN_TEST;
     const unsigned of_volumes = DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED;
     if (!driver)
         return error_new(ERR_INVALID, "no driver");
@@ -125,6 +126,9 @@ struct error *driver_check(const struct driver *driver)
         return error_new(ERR_INVALID, "driver \"%s\" claims to move without detail and fence", driver->name);
     if ((driver->capabilities & DRIVER_CAN_WRITE_DISKS) && !(driver->capabilities & DRIVER_CAN_READ_DISKS))
         return error_new(ERR_INVALID, "driver \"%s\" claims to write disks that it cannot read",
+                         driver->name);
+    if ((driver->capabilities & DRIVER_CAN_TEST) && !(driver->capabilities & DRIVER_CAN_WRITE_DISKS))
+        return error_new(ERR_INVALID, "driver \"%s\" claims to boot tests of what it cannot prepare",
                          driver->name);
     return check_slots(driver);
 }

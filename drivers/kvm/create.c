@@ -8,6 +8,7 @@
 
 #include "drivers/kvm/fault.h"
 #include "drivers/kvm/instance.h"
+#include "drivers/kvm/isolate.h"
 #include "drivers/kvm/parts.h"
 #include "drivers/kvm/shell.h"
 #include "drivers/kvm/storage.h"
@@ -54,7 +55,8 @@ struct error *kvm_instance_delete(struct driver_session *session, const struct d
         return error;
     }
     TRY(kvm_step(call, 60, "delete the files"));
-    return kvm_parts_delete(session, call, key->id);
+    TRY(kvm_parts_delete(session, call, key->id));
+    return kvm_isolate_remove(session, call->arena, key->id); /* of a test boot */
 }
 
 static struct error *check_spec(struct driver_session *session, const struct driver_call *call,
@@ -192,7 +194,8 @@ static struct error *finish(struct driver_session *session, const struct driver_
     TRY(kvm_domain_read(session, call->arena, domain, false, &definition));
     if (!definition.ours)
         return error_new(ERR_EXISTS, "an instance that is not the broker's has this id");
-    if (kvm_domain_is(&definition, KVM_STATE_SHELL) || kvm_domain_is(&definition, KVM_STATE_MOVING))
+    if (kvm_domain_is(&definition, KVM_STATE_SHELL) || kvm_domain_is(&definition, KVM_STATE_MOVING) ||
+        kvm_domain_is(&definition, KVM_STATE_TEST))
         return error_new(ERR_CONFLICT, "the instance is being moved here");
     if (kvm_domain_is(&definition, KVM_STATE_CREATING)) {
         *ret_half_made = true;

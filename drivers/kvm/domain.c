@@ -32,14 +32,18 @@ static void read_disks(struct kvm_xml *xml, struct arena *arena, struct kvm_doma
 static void read_mark(struct kvm_xml *xml, struct arena *arena, struct kvm_domain *domain)
 {
     static const char *const paths[] = {
-        "/domain/metadata/y:instance/@name", "/domain/metadata/y:instance/@state",
-        "/domain/metadata/y:instance/@move", "/domain/metadata/y:instance/@form",
-        "/domain/metadata/y:instance/@export"};
+        "/domain/metadata/y:instance/@name",   "/domain/metadata/y:instance/@state",
+        "/domain/metadata/y:instance/@move",   "/domain/metadata/y:instance/@form",
+        "/domain/metadata/y:instance/@export", "/domain/metadata/y:instance/@of"};
     const char *found[sizeof paths / sizeof *paths];
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         found[i] = kvm_xml_text(xml, arena, NULL, paths[i]);
-    domain->mark = (struct kvm_mark){
-        .name = found[0], .state = found[1], .move = found[2], .form = found[3], .export_id = found[4]};
+    domain->mark = (struct kvm_mark){.name = found[0],
+                                     .state = found[1],
+                                     .move = found[2],
+                                     .form = found[3],
+                                     .export_id = found[4],
+                                     .of = found[5]};
     domain->ours = found[0] && found[1];
 }
 
@@ -136,6 +140,8 @@ static void write_mark(struct kvm_out *out, const struct kvm_mark *mark)
     kvm_out_attribute(out, "state", mark->state);
     if (mark->move)
         kvm_out_attribute(out, "move", mark->move);
+    if (mark->of)
+        kvm_out_attribute(out, "of", mark->of);
     if (mark->form)
         kvm_out_attribute(out, "form", mark->form);
     if (mark->export_id)

@@ -22,6 +22,7 @@ struct kvm_mark {
     const char *name;  /* that the broker asked for */
     const char *state; /* one of the KVM_STATE_… */
     const char *move;  /* KVM_STATE_MOVING: the move that brings it here */
+    const char *of;    /* KVM_STATE_TEST: the instance that it is a test of */
     /* Of the running definition alone: */
     const char *form;      /* KVM_FORM_…: the domain exists only to serve its disks (form.h) */
     const char *export_id; /* of the export that is open, or half way there */
@@ -31,6 +32,7 @@ struct kvm_mark {
 #define KVM_STATE_READY "ready"   /* complete: it was started once since it was made */
 #define KVM_STATE_SHELL "shell"   /* prepared, not released yet */
 #define KVM_STATE_MOVING "moving" /* on its way here and never run here */
+#define KVM_STATE_TEST "test"     /* on overlays over the disks of another (trial.h) */
 
 struct kvm_domain {
     const char *uuid;

@@ -8,6 +8,7 @@
 #include "drivers/kvm/form.h"
 #include "drivers/kvm/nbd.h"
 #include "drivers/kvm/qmp.h"
+#include "drivers/kvm/trial.h"
 
 #define CREDENTIALS "yq-tls"
 
@@ -115,6 +116,7 @@ struct error *kvm_export_write_open(struct driver_session *session, const struct
     struct kvm_nbd nbd;
     TRY(kvm_nbd_choose(session, call->arena, spec->id, 0, &nbd)); /* whether it can be served at all */
     if (!there) {
+        TRY(kvm_trial_check_none(session, call->arena, lasting.uuid));
         if (served->active) /* a form that somebody who was cut off left */
             TRY(kvm_form_end(session, call, served->domain));
         TRY(kvm_step(call, 30, "open the disks of the stopped instance"));

@@ -7,6 +7,7 @@
 
 #include "drivers/kvm/fault.h"
 #include "drivers/kvm/instance.h"
+#include "drivers/kvm/trial.h"
 #include "drivers/kvm/xml.h"
 
 static struct error *change(struct arena *arena, const char *text, bool fenced, const char *move,
@@ -65,6 +66,14 @@ struct error *kvm_fence_set(struct driver_session *session, struct arena *arena,
     return NULL;
 }
 
+/* A released one would be an instance for good, on overlays. */
+static struct error *check_no_test(const struct kvm_domain *definition)
+{
+    return kvm_domain_is(definition, KVM_STATE_TEST)
+               ? error_new(ERR_CONFLICT, "instance %s is a test boot", definition->uuid)
+               : NULL;
+}
+
 struct error *kvm_instance_fence(struct driver_session *session, const struct driver_call *call,
                                  const struct driver_key *key)
 {
@@ -73,6 +82,7 @@ struct error *kvm_instance_fence(struct driver_session *session, const struct dr
     struct kvm_domain definition;
     TRY(kvm_instance_get(session, call, key, &domain, &definition));
     enum driver_power power;
+    TRY(check_no_test(&definition));
     TRY(kvm_instance_power(session, domain, &definition, &power, NULL));
     if (power != DRIVER_POWER_OFF)
         return error_new(ERR_CONFLICT, "instance %s runs: stop it first", definition.uuid);
@@ -99,6 +109,8 @@ struct error *kvm_instance_release(struct driver_session *session, const struct 
     if (kvm_domain_is(&definition, KVM_STATE_MOVING))
         return error_new(ERR_CONFLICT, "instance %s is on its way here: settle the move first",
                          definition.uuid);
+    TRY(check_no_test(&definition));
+    TRY(kvm_trial_check_none(session, call->arena, definition.uuid));
     TRY(kvm_step(call, 30, "release the instance"));
     return kvm_fence_set(session, call->arena, domain, false, NULL);
 }

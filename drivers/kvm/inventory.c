@@ -8,6 +8,7 @@
 #include "drivers/kvm/fault.h"
 #include "drivers/kvm/host.h"
 #include "drivers/kvm/instance.h"
+#include "drivers/kvm/isolate.h"
 #include "drivers/kvm/storage.h"
 
 /* Where the disks of all domains are, to tell where a volume is attached. */
@@ -171,7 +172,9 @@ static struct error *list_networks(struct driver_session *session, const struct 
     inventory->networks = arena_array(call->arena, (size_t)count + 1, sizeof *inventory->networks);
     for (int i = 0; i < count; i++) {
         const char *name = arena_strdup(call->arena, virNetworkGetName(list[i]));
-        inventory->networks[inventory->network_count++] = (struct driver_network){.ref = name, .name = name};
+        if (!kvm_isolate_is(name))
+            inventory->networks[inventory->network_count++] =
+                (struct driver_network){.ref = name, .name = name};
         (void)virNetworkFree(list[i]);
     }
     free(list);

@@ -11,6 +11,7 @@
 #include "drivers/kvm/session.h"
 #include "drivers/kvm/shell.h"
 #include "drivers/kvm/snapshot.h"
+#include "drivers/kvm/trial.h"
 #include "drivers/kvm/volume.h"
 
 const struct driver kvm_driver = {
@@ -20,7 +21,7 @@ const struct driver kvm_driver = {
     .capabilities = DRIVER_CAN_VOLUMES | DRIVER_CAN_CONSOLE | DRIVER_CAN_WATCH | DRIVER_CAN_ATTACH_RUNNING |
                     DRIVER_CAN_GROW_ATTACHED | DRIVER_CAN_DETAIL | DRIVER_CAN_READ_DISKS |
                     DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_FENCE |
-                    DRIVER_CAN_SNAPSHOT | DRIVER_CAN_MOVE,
+                    DRIVER_CAN_SNAPSHOT | DRIVER_CAN_MOVE | DRIVER_CAN_TEST,
     .max_sessions = 8,
     .open = kvm_open,
     .close = kvm_close,
@@ -56,4 +57,5 @@ const struct driver kvm_driver = {
     .instance_prepare = kvm_instance_prepare,
     .instance_fence = kvm_instance_fence,
     .instance_release = kvm_instance_release,
+    .test_create = kvm_test_create,
 };

@@ -7,6 +7,7 @@
 #include "drivers/kvm/storage.h"
 
 #define SUFFIX ".scratch"
+#define OVERLAY_SUFFIX ".overlay"
 
 const char *kvm_scratch_path(struct arena *arena, const char *beside, const char *id, const char *target)
 {
@@ -15,11 +16,21 @@ const char *kvm_scratch_path(struct arena *arena, const char *beside, const char
     return arena_printf(arena, "%.*s/yunqiao-%s-%s" SUFFIX, folder, beside, id, target);
 }
 
+const char *kvm_scratch_overlay(struct arena *arena, const char *id, const char *target)
+{
+    return arena_printf(arena, "yunqiao-%s-%s" OVERLAY_SUFFIX, id, target);
+}
+
+static bool ends_in(const char *name, const char *suffix)
+{
+    size_t length = strlen(name), end = strlen(suffix);
+    return length > end && strcmp(name + length - end, suffix) == 0;
+}
+
 static bool is_scratch(const char *name, const char *prefix)
 {
-    size_t length = strlen(name), end = strlen(SUFFIX);
-    return strncmp(name, prefix, strlen(prefix)) == 0 && length > end &&
-           strcmp(name + length - end, SUFFIX) == 0;
+    return strncmp(name, prefix, strlen(prefix)) == 0 &&
+           (ends_in(name, SUFFIX) || ends_in(name, OVERLAY_SUFFIX));
 }
 
 static struct error *delete_in(struct driver_session *session, const struct driver_call *call,

@@ -60,11 +60,17 @@
     X(live_move_changes_sides)        \
     X(cancelled_move_stays)
 
+#define TEST_BOOT_CASES(X)        \
+    X(test_boot_spares_the_disks) \
+    X(test_boot_wants_a_fence)    \
+    X(cut_off_test_boot_is_cleared)
+
 #define X(name) void name(void **state);
 ENDPOINT_CASES(X)
 INSTANCE_CASES(X)
 VOLUME_CASES(X)
 MOVE_CASES(X)
+TEST_BOOT_CASES(X)
 #undef X
 
 #endif

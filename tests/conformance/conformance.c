@@ -6,9 +6,9 @@
 int main(int argc, char **argv)
 {
 #define X(name) cmocka_unit_test_setup_teardown(name, case_start, case_end),
-    const struct CMUnitTest conformance[] = {ENDPOINT_CASES(X) INSTANCE_CASES(X) VOLUME_CASES(X)
-                                                 MOVE_CASES(X)};
-    const struct CMUnitTest moves[] = {MOVE_CASES(X)};
+    const struct CMUnitTest conformance[] = {ENDPOINT_CASES(X) INSTANCE_CASES(X) VOLUME_CASES(X) MOVE_CASES(X)
+                                                 TEST_BOOT_CASES(X)};
+    const struct CMUnitTest moves[] = {MOVE_CASES(X) TEST_BOOT_CASES(X)};
 #undef X
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);

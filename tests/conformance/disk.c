@@ -2,11 +2,14 @@
 #include "tests/conformance/disk.h"
 
 #include <libnbd.h>
+#include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/conformance/bench.h"
 
 #define ASK_BYTES (UINT64_C(1) << 30) /* of one question about extents */
+#define READ_BYTES (UINT64_C(8) << 20)
 
 static struct nbd_handle *connect_to(const struct driver_exported_disk *disk, const char *context)
 {
@@ -68,6 +71,28 @@ void disk_expect(const struct driver_exported_disk *disk, uint64_t offset, size_
             fail_msg("byte %zu of disk \"%s\" is %02x, not %02x", (size_t)offset + i, disk->disk, bytes[i],
                      byte);
     done(nbd);
+}
+
+const char *disk_digest(const struct driver_exported_disk *disk)
+{
+    struct nbd_handle *nbd = connect_to(disk, NULL);
+    unsigned char *bytes = arena_alloc(arena, READ_BYTES), digest[EVP_MAX_MD_SIZE];
+    char *text = arena_alloc(arena, 2 * EVP_MAX_MD_SIZE + 1);
+    unsigned length;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    assert_true(context && EVP_DigestInit_ex(context, EVP_sha256(), NULL));
+    for (uint64_t at = 0; at < disk->size_bytes; at += READ_BYTES) {
+        size_t piece = disk->size_bytes - at < READ_BYTES ? (size_t)(disk->size_bytes - at) : READ_BYTES;
+        if (nbd_pread(nbd, bytes, piece, at, 0) < 0)
+            fail_msg("disk \"%s\" cannot be read: %s", disk->disk, nbd_get_error());
+        assert_true(EVP_DigestUpdate(context, bytes, piece));
+    }
+    assert_true(EVP_DigestFinal_ex(context, digest, &length));
+    EVP_MD_CTX_free(context);
+    done(nbd);
+    for (unsigned i = 0; i < length; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    return text;
 }
 
 struct question {

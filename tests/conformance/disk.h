@@ -14,6 +14,8 @@ uint64_t disk_changed(const struct driver_exported_disk *disk, uint64_t offset, 
 /* Whether a disk that a host serves lets somebody read who has the certificates of that folder; NULL: who
  * speaks without TLS. */
 bool disk_admits(const struct driver_exported_disk *disk, const char *tls_dir);
+/* Whether two exports show the same bytes, by their digests: SHA-256 of all of it in hex, in the arena. */
+const char *disk_digest(const struct driver_exported_disk *disk);
 
 /* The disk of that name; the case fails without it. */
 const struct driver_exported_disk *disk_named(const struct driver_export *opened, const char *name);

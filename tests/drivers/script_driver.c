@@ -349,6 +349,15 @@ static struct error *script_unfence(struct driver_session *session, const struct
     return asked_move(call, key->id, "release");
 }
 
+static struct error *script_test_create(struct driver_session *session, const struct driver_call *call,
+                                        const struct driver_key *key, const struct driver_test_spec *spec,
+                                        struct driver_instance *ret_instance)
+{
+    TRY(asked_move(call, key->id, arena_printf(call->arena, "test %s %s", spec->id, spec->name)));
+    *ret_instance = instance_of(call, spec->id);
+    return NULL;
+}
+
 static const char *move_line(const struct driver_call *call, const char *what,
                              const struct driver_move_spec *spec)
 {
@@ -393,21 +402,23 @@ static struct error *script_move_settle(struct driver_session *session, const st
 
 const struct driver script_driver = {.name = "script", .capabilities = BASICS, BASIC};
 
-const struct driver script_mover = {
-    .name = "script",
-    .capabilities = BASICS | DRIVER_CAN_DETAIL | DRIVER_CAN_SNAPSHOT | DRIVER_CAN_READ_DISKS |
-                    DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_FENCE | DRIVER_CAN_MOVE,
-    BASIC,
-    .instance_detail = script_detail,
-    .snapshot_create = script_snapshot_create,
-    .snapshot_revert = script_snapshot_revert,
-    .snapshot_delete = script_snapshot_delete,
-    .export_open = script_export_open,
-    .export_close = script_export_close,
-    .checkpoint_delete = script_checkpoint_delete,
-    .instance_prepare = script_prepare,
-    .instance_fence = script_fence,
-    .instance_release = script_unfence,
-    .move_validate = script_move_validate,
-    .move_run = script_move_run,
-    .move_settle = script_move_settle};
+const struct driver script_mover = {.name = "script",
+                                    .capabilities = BASICS | DRIVER_CAN_DETAIL | DRIVER_CAN_SNAPSHOT |
+                                                    DRIVER_CAN_READ_DISKS | DRIVER_CAN_TRACK_CHANGES |
+                                                    DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_FENCE |
+                                                    DRIVER_CAN_MOVE | DRIVER_CAN_TEST,
+                                    BASIC,
+                                    .instance_detail = script_detail,
+                                    .snapshot_create = script_snapshot_create,
+                                    .snapshot_revert = script_snapshot_revert,
+                                    .snapshot_delete = script_snapshot_delete,
+                                    .export_open = script_export_open,
+                                    .export_close = script_export_close,
+                                    .checkpoint_delete = script_checkpoint_delete,
+                                    .instance_prepare = script_prepare,
+                                    .instance_fence = script_fence,
+                                    .instance_release = script_unfence,
+                                    .test_create = script_test_create,
+                                    .move_validate = script_move_validate,
+                                    .move_run = script_move_run,
+                                    .move_settle = script_move_settle};

@@ -102,6 +102,13 @@ static struct error *move(struct driver_move_spec spec)
     return gate_move_validate(gate, &call, &key, &spec);
 }
 
+static struct error *test(const char *id)
+{
+    struct driver_instance made;
+    return gate_test_create(gate, &call, &key, &(struct driver_test_spec){.id = id, .name = "web-1-test"},
+                            &made);
+}
+
 #define BAD(function, good, member, value, words)         \
     do {                                                  \
         __typeof__(good) spec = (good);                   \
@@ -329,6 +336,30 @@ static void test_passes_arguments_and_results(void **state)
     assert_asked("prepare web-1 - - 2 -");
 }
 
+static void tells_another(struct script *now)
+{
+    now->broken = BROKEN_STAMP;
+}
+
+static void test_passes_test_boots(void **state)
+{
+    struct driver_test_spec spec = {.id = ID_A, .name = "web-1-test"};
+    struct driver_instance made;
+    answer_well();
+    assert_null(gate_test_create(gate, &call, &key, &spec, &made));
+    assert_asked("test " ID_A " web-1-test");
+    assert_string_equal(made.id, ID_A);
+    script_change(tells_another);
+    assert_fails(gate_test_create(gate, &call, &key, &spec, &made), ERR_INTERNAL, "was asked for");
+    spec.id = ID; /* the original's */
+    assert_fails(gate_test_create(gate, &call, &key, &spec, &made), ERR_INVALID, "stamp of its own");
+    spec.id = "one";
+    assert_fails(gate_test_create(gate, &call, &key, &spec, &made), ERR_INVALID, "test id");
+    spec = (struct driver_test_spec){.id = ID_A, .name = "Web 1"};
+    assert_fails(gate_test_create(gate, &call, &key, &spec, &made), ERR_INVALID, "test name");
+    assert_fails(gate_test_create(gate, &call, &key, NULL, &made), ERR_INVALID, "no test");
+}
+
 static void test_passes_moves_and_their_target(void **state)
 {
     json_t *options = json_pack("{s:s}", "x", "option");
@@ -371,6 +402,7 @@ static void test_asks_for_capabilities(void **state)
     assert_fails(prepare(good_shell), ERR_UNSUPPORTED, "\"write-disks\"");
     assert_fails(gate_instance_fence(gate, &call, &key), ERR_UNSUPPORTED, "\"fence\"");
     assert_fails(move(good_move(&there)), ERR_UNSUPPORTED, "\"move\"");
+    assert_fails(test(ID_A), ERR_UNSUPPORTED, "\"test-boots\"");
     struct driver reader = script_mover;
     reader.capabilities &= ~(unsigned)(DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_TRACK_CHANGES);
     reader.instance_prepare = NULL;
@@ -583,6 +615,9 @@ static void test_repeats_all_but_the_move_itself(void **state)
     fail_next(1);
     assert_null(gate_export_close(gate, &call, &key, ID_A, true));
     assert_int_equal(asked_after(9), 2);
+    fail_next(1);
+    assert_null(test(ID_A));
+    assert_int_equal(asked_after(11), 2);
 }
 
 static void assert_left(int64_t hours)
@@ -626,6 +661,7 @@ int main(void)
         CASE(test_refuses_bad_shells),
         CASE(test_refuses_bad_moves),
         CASE(test_passes_arguments_and_results),
+        CASE(test_passes_test_boots),
         CASE(test_passes_moves_and_their_target),
         CASE(test_asks_for_capabilities),
         CASE(test_names_broken_exports),

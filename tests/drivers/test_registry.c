@@ -54,7 +54,7 @@ static void test_refuses_broken_tables(void **state)
 #undef WITHOUT
     driver = script_driver;
     driver.abi = DRIVER_ABI - 1;
-    assert_refused(&driver, ERR_UNSUPPORTED, "ABI 1 where 2 is wanted");
+    assert_refused(&driver, ERR_UNSUPPORTED, "ABI 2 where 3 is wanted");
     driver = script_driver;
     driver.name = "Not a name";
     assert_refused(&driver, ERR_INVALID, "name");
@@ -70,6 +70,8 @@ static void test_refuses_broken_tables(void **state)
     driver.capabilities =
         script_driver.capabilities | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_DETAIL | DRIVER_CAN_FENCE;
     assert_refused(&driver, ERR_INVALID, "write disks that it cannot read");
+    driver.capabilities = script_driver.capabilities | DRIVER_CAN_TEST;
+    assert_refused(&driver, ERR_INVALID, "boot tests of what it cannot prepare");
     driver.capabilities = script_driver.capabilities | DRIVER_CAN_DETAIL;
     assert_refused(&driver, ERR_INVALID, "claims detail but lacks the operation instance_detail");
     driver.capabilities = script_driver.capabilities | 1u << 31;
