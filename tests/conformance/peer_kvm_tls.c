@@ -1,50 +1,21 @@
 /* The peer of drivers/kvm as it is between hosts: libvirtd behind a network, reached with TLS and
  * certificates of both sides, as are the disks that it serves and the moves that it takes. The network is a
  * bridge in a namespace of this program's own. */
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "broker/base/moment.h"
 #include "drivers/kvm/kvm.h"
 #include "tests/conformance/kvm_peer.h"
-#include "tests/support/child.h"
-
-#define LONG_US (30 * MOMENT_SECOND)
-
-static void run(const char *const *argv)
-{
-    if (child_run(argv, LONG_US) != 0) {
-        fprintf(stderr, "%s %s %s %s did not work\n", argv[0], argv[1], argv[2], argv[3]);
-        exit(1);
-    }
-}
-
-/* Before any other thread is there: those that come later are in it too. */
-static void make_network(void)
-{
-    if (unshare(CLONE_NEWNET)) {
-        perror("could not make a network namespace");
-        exit(1);
-    }
-    run((const char *const[]){"ip", "link", "set", "lo", "up", NULL});
-    run((const char *const[]){"ip", "link", "add", "yqhub", "type", "bridge", NULL});
-    run((const char *const[]){"ip", "addr", "add", "10.90.0.1/24", "dev", "yqhub", NULL});
-    run((const char *const[]){"ip", "link", "set", "yqhub", "up", NULL});
-}
+#include "tests/support/hub.h"
 
 static void start(struct arena *arena, struct cloud *cloud, const char **ret_skip)
 {
     static const char *authority; /* of all, in the folder of the first, which goes last */
-    static unsigned count;
     const char *folder = kvm_peer_folder(arena, ret_skip);
     if (!folder)
         return;
     if (!authority) {
-        make_network();
+        hub_make();
         authority = arena_printf(arena, "%s/authority", folder);
     }
-    const char *address = arena_printf(arena, "10.90.0.%u/24", 10 + count++);
+    const char *address = arena_strdup(arena, hub_address());
     const char *const argv[] = {
         SOURCE_DIR "/contrib/kvmcloud/kvmcloud", "hold", folder, address, authority, NULL};
     const json_t *said = kvm_peer_start(arena, cloud, folder, argv);

@@ -19,6 +19,8 @@
 #include "broker/base/buf.h"
 #include "broker/base/moment.h"
 #include "tests/e2e/world_check.h"
+#include "tests/support/child.h"
+#include "tests/support/hub.h"
 #include "tests/support/journal.h"
 #include "tests/support/process.h"
 
@@ -55,11 +57,11 @@ static void add_cloud(struct world *w, const struct kvmcloud *kvm, const char *i
     api_expect(&capacity, 204);
 }
 
-struct moves *moves_start(void)
+static struct moves *start_with(struct kvmcloud *here, struct kvmcloud *there)
 {
     struct moves *moves = xcalloc(1, sizeof *moves);
-    moves->here = kvmcloud_start();
-    moves->there = kvmcloud_start();
+    moves->here = here;
+    moves->there = there;
     struct world *w = moves->world = world_start(&(struct world_options){0});
     moves->errors = xasprintf("%s/client.errors", w->folder);
     add_cloud(w, moves->here, "here", "service", "provider-health");
@@ -68,6 +70,22 @@ struct moves *moves_start(void)
     moves->head = world_token(w, "head", TOKEN_SECONDS);
     world_await(w, "SELECT count(*) FROM endpoint WHERE synced_at IS NOT NULL", "4", MOVE_SECONDS);
     return moves;
+}
+
+struct moves *moves_start(void)
+{
+    struct kvmcloud *here = kvmcloud_start();
+    return start_with(here, kvmcloud_start());
+}
+
+struct moves *moves_start_apart(void)
+{
+    char authority[] = "/tmp/yunqiao-authority-XXXXXX";
+    assert_non_null(mkdtemp(authority));
+    struct kvmcloud *here = kvmcloud_start_at(hub_address(), authority);
+    struct kvmcloud *there = kvmcloud_start_at(hub_address(), authority);
+    assert_int_equal(child_run((const char *const[]){"rm", "-r", authority, NULL}, MOMENT_MINUTE), 0);
+    return start_with(here, there);
 }
 
 void moves_stop(struct moves *moves)

@@ -16,6 +16,9 @@ struct moves {
     char *errors;                  /* file: what the client said last beside its answer */
 };
 struct moves *moves_start(void);
+/* The same, the clouds being hosts of their own between which there is a network (tests/support/hub.h): the
+ * program has to be in the hub's namespace. */
+struct moves *moves_start_apart(void);
 void moves_stop(struct moves *moves);
 
 /* The real client with these words (NULL-ended), which must end with `wanted`: its answer as JSON, the

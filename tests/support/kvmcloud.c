@@ -21,7 +21,7 @@ struct kvmcloud {
     char folder[32];
     struct process *process;
     struct arena *arena;
-    const char *url;
+    const char *url, *remote_url, *cable; /* the latter of one at an address */
     json_t *options;
 };
 
@@ -31,7 +31,27 @@ static void die(const char *what)
     abort();
 }
 
+/* What callers of a host need; nothing for one of this machine. */
+static void read_remote(struct kvmcloud *cloud, json_t *told)
+{
+    json_t *pki = json_object_get(told, "pki");
+    if (!pki)
+        return;
+    cloud->remote_url = json_string_value(json_object_get(told, "remote_url"));
+    cloud->cable = json_string_value(json_object_get(told, "cable"));
+    if (!cloud->remote_url || !cloud->cable)
+        die("it told no address or cable");
+    (void)json_object_set(cloud->options, "nbd_tls", pki);
+    (void)json_object_set(cloud->options, "nbd_tls_server", pki);
+    (void)json_object_set(cloud->options, "move_host", json_object_get(told, "address"));
+}
+
 struct kvmcloud *kvmcloud_start(void)
+{
+    return kvmcloud_start_at(NULL, NULL);
+}
+
+struct kvmcloud *kvmcloud_start_at(const char *address, const char *authority)
 {
     if (geteuid() != 0) {
         fprintf(stderr, "kvmcloud: skipped: a cloud of its own needs root\n");
@@ -41,7 +61,8 @@ struct kvmcloud *kvmcloud_start(void)
     memcpy(cloud->folder, "/tmp/yqkvm.XXXXXX", sizeof "/tmp/yqkvm.XXXXXX");
     if (!mkdtemp(cloud->folder))
         die("no temporary folder");
-    cloud->process = process_start((const char *const[]){SCRIPT, "hold", cloud->folder, NULL}, NULL);
+    cloud->process =
+        process_start((const char *const[]){SCRIPT, "hold", cloud->folder, address, authority, NULL}, NULL);
     const char *line = process_line(cloud->process, START_US);
     if (!line)
         die("it did not come up");
@@ -54,6 +75,7 @@ struct kvmcloud *kvmcloud_start(void)
     if (json_unpack(told, "{s:s, s:s, s:s}", "url", &cloud->url, "accel", &accel, "nbd_folder", &folder) != 0)
         die("it told no URL, accelerator or folder");
     cloud->options = json_pack("{s:s, s:s}", "accel", accel, "nbd_folder", folder);
+    read_remote(cloud, told);
     return cloud;
 }
 
@@ -78,6 +100,11 @@ const char *kvmcloud_url(const struct kvmcloud *cloud)
     return cloud->url;
 }
 
+const char *kvmcloud_cable(const struct kvmcloud *cloud)
+{
+    return cloud->cable;
+}
+
 const char *kvmcloud_folder(const struct kvmcloud *cloud)
 {
     return cloud->folder;
@@ -85,8 +112,10 @@ const char *kvmcloud_folder(const struct kvmcloud *cloud)
 
 struct driver_endpoint kvmcloud_endpoint(const struct kvmcloud *cloud)
 {
-    return (struct driver_endpoint){
-        .id = "kvm-test", .url = cloud->url, .options = cloud->options, .timeout_us = 10 * MOMENT_SECOND};
+    return (struct driver_endpoint){.id = "kvm-test",
+                                    .url = cloud->remote_url ? cloud->remote_url : cloud->url,
+                                    .options = cloud->options,
+                                    .timeout_us = 10 * MOMENT_SECOND};
 }
 
 static int run(const char *const *argv, char *output, size_t size)
