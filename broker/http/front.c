@@ -167,6 +167,11 @@ static struct error *check_body(const struct stream *stream, const struct http_i
             return error_new(ERR_UNSUPPORTED, "the body must be application/cloudevents+json, "
                                               "application/cloudevents-batch+json or application/x-ndjson");
         }
+    } else if (call->route->flags & HTTP_BYTES) {
+        if (!type || strcasecmp(type, "application/octet-stream") != 0) {
+            *ret_status = 415;
+            return error_new(ERR_UNSUPPORTED, "the body must be application/octet-stream");
+        }
     } else if (!type || !media_is_json(type)) {
         *ret_status = 415;
         return error_new(ERR_UNSUPPORTED, "the body must be application/json in UTF-8");
@@ -255,6 +260,8 @@ static struct error *find_route(struct stream *stream, const char *method, const
     }
     call->path = call->target.path;
     call->route = call->match.route;
+    if (call->route && (call->route->flags & HTTP_BYTES))
+        call->body.cap = call->server->settings.limits.chunk;
     *ret_call = call;
     return NULL;
 }

@@ -31,7 +31,8 @@ struct http_call {
     moment now;
     const char *method, *path;
     const char *request_id;
-    json_t *body; /* parsed JSON object, borrowed; NULL when the request had none, or on HTTP_EVENTS routes */
+    json_t *body;  /* parsed JSON object, borrowed; NULL when the request had none, or on HTTP_EVENTS and
+                      HTTP_BYTES routes */
     void *context; /* of the server: the composition root's services */
     struct http_internal *internal;
 };
@@ -61,7 +62,7 @@ struct http_source {
     void (*done)(struct http_source *source); /* once, however it ends; NULL: nothing to do */
 };
 
-/* The bytes of the body as they came, borrowed, "" without one: for HTTP_EVENTS routes. */
+/* The bytes of the body as they came, borrowed, "" without one: for HTTP_EVENTS and HTTP_BYTES routes. */
 const char *http_bytes(const struct http_call *call, size_t *ret_length);
 
 struct http_answer {
@@ -74,6 +75,9 @@ struct http_answer {
     const void *bytes;        /* arena or static */
     size_t length;
     struct http_source *source; /* arena; its `done` is called whatever becomes of the answer */
+    int64_t source_length;      /* bytes that the source gives, no more and no fewer; 0: not known */
+    const char *content_range;  /* of a 206 or 416, arena (http_range); NULL: none */
+    bool ranges;                /* a part of it may be asked for (http_range) */
     const char *file_name;      /* arena; for a caller that saves the answer; NULL: not meant to be saved */
     const char *audit_unit;     /* for the audit row: whose thing it was; NULL: none */
     const char *audit_cloud;    /* the one cloud it concerns, whose regulators read the row; NULL: the path's
@@ -84,6 +88,13 @@ struct http_answer {
 /* If-Match against the present version: ERR_PRECONDITION_REQUIRED without the header, ERR_STALE when it
  * differs. */
 struct error *http_if_match(const struct http_call *call, const char *etag) ERROR_MUST_USE;
+
+/* The part that the call asks for of something of `size` bytes with this strong ETag (RFC 9110 section 14):
+ * sets `ranges`, `status` (200, 206, or 416 with an empty answer and no source to be given), `content_range`
+ * and `source_length` of the answer. Without Range, with several ranges, or when If-Range is of another
+ * version: all of it. */
+void http_range(const struct http_call *call, const char *etag, uint64_t size, struct http_answer *answer,
+                uint64_t *ret_from, uint64_t *ret_length);
 
 /* Pagination: page_size (1–1000, default 100) and page_token of the query. The token is opaque to callers: it
  * wraps the handler's own keyset cursor text. Ask the database for `size` + 1 rows to know whether there are
@@ -109,6 +120,7 @@ enum http_flag {
     HTTP_STREAM = 1u << 5,      /* GET that may answer with a source; in a read-only snapshot */
     HTTP_EVENTS = 1u << 6,      /* takes CloudEvents instead of JSON: single, batch or lines
                                    (media_events_of), not parsed here; not with HTTP_KEYED */
+    HTTP_BYTES = 1u << 7, /* takes application/octet-stream instead, up to server_limits.chunk; likewise */
 };
 
 struct http_route {

@@ -13,6 +13,7 @@ void server_limits_fill(struct server_limits *limits)
     DEFAULT(connections_loop, 4096);
     DEFAULT(streams, 128);
     DEFAULT(body, (size_t)1 << 20);
+    DEFAULT(chunk, (size_t)4 << 20);
     DEFAULT(bodies_connection, (size_t)8 << 20);
     DEFAULT(bodies, (size_t)256 << 20);
     DEFAULT(answers_connection, (size_t)32 << 20);

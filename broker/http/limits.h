@@ -57,6 +57,7 @@ struct server_limits {
     unsigned connections_loop;    /* 4096, of one event loop */
     unsigned streams;             /* 128, concurrent, of one connection; announced in SETTINGS */
     size_t body;                  /* 1 MiB of one request: 413 */
+    size_t chunk;                 /* 4 MiB of one on a HTTP_BYTES route: 413 */
     size_t bodies_connection;     /* 8 MiB of bodies held for one connection: 503 */
     size_t bodies;                /* 256 MiB of bodies held by the server: 503 */
     size_t answers_connection;    /* 32 MiB of answers waiting for one connection: 503 */

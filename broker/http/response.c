@@ -90,8 +90,11 @@ void response_made(struct response *response, const char *content_type, const vo
     put_type(response, content_type, POLICY_SHEET);
 }
 
-void response_streamed(struct response *response, const char *content_type)
+void response_streamed(struct response *response, const char *content_type, uint64_t length)
 {
+    if (length)
+        response_field(response, "content-length",
+                       arena_printf(response->arena, "%llu", (unsigned long long)length));
     put_type(response, content_type, POLICY_SHEET);
 }
 

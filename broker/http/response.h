@@ -7,6 +7,7 @@
 #include <nghttp2/nghttp2.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "broker/base/arena.h"
 
@@ -35,8 +36,8 @@ void response_body(struct response *response, const char *content_type, const vo
                    bool owned);
 /* What a handler made, copied: a page of it may have a style of its own and nothing else. */
 void response_made(struct response *response, const char *content_type, const void *bytes, size_t length);
-/* Content type alone: the bytes and their number are still to come. */
-void response_streamed(struct response *response, const char *content_type);
+/* Content type, and the number of bytes when it is known (0: it is not): the bytes are still to come. */
+void response_streamed(struct response *response, const char *content_type, uint64_t length);
 /* To be saved under this name; characters that a header or a file system may mind become "_". */
 void response_file_name(struct response *response, const char *name);
 /* Strong; `etag` without quotes. */

@@ -120,7 +120,8 @@ static struct error *route_check(const struct http_route *route)
         return error_new(ERR_INVALID, "a write needs the database");
     if ((route->flags & HTTP_KEYED) && strcmp(route->method, "POST") != 0)
         return error_new(ERR_INVALID, "only POST takes an Idempotency-Key");
-    if ((route->flags & HTTP_EVENTS) && ((route->flags & (HTTP_KEYED | HTTP_NO_BODY)) || !writes))
+    if ((route->flags & (HTTP_EVENTS | HTTP_BYTES)) &&
+        ((route->flags & (HTTP_KEYED | HTTP_NO_BODY)) || !writes))
         return error_new(ERR_INVALID, "events come in a body, and have keys of their own");
     return NULL;
 }

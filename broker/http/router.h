@@ -13,8 +13,8 @@
 struct router;
 
 /* ERR_INVALID names the first route that is malformed: no handler or method, a bad pattern, no permission
- * without HTTP_PUBLIC, HTTP_NO_DB on a write, HTTP_KEYED on another method than POST, HTTP_EVENTS without a
- * body or with HTTP_KEYED, or the same method and shape of pattern twice. */
+ * without HTTP_PUBLIC, HTTP_NO_DB on a write, HTTP_KEYED on another method than POST, HTTP_EVENTS or
+ * HTTP_BYTES without a body or with HTTP_KEYED, or the same method and shape of pattern twice. */
 struct error *router_new(const struct http_table *const *tables, size_t count,
                          struct router **ret_router) ERROR_MUST_USE;
 void router_free(struct router *router);

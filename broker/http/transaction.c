@@ -26,7 +26,7 @@ struct run {
 static struct error *parse_body(struct run *run)
 {
     struct http_internal *call = run->call;
-    if (!call->has_body || (call->route->flags & HTTP_EVENTS))
+    if (!call->has_body || (call->route->flags & (HTTP_EVENTS | HTTP_BYTES)))
         return NULL;
     struct error *error = json_parse_in(call->arena, call->body.data, call->body.length, &run->body);
     if (error)
@@ -125,9 +125,12 @@ static struct response *respond(struct run *run)
     else if (run->answer.bytes && !run->replayed)
         response_made(response, final->content_type, run->answer.bytes, run->answer.length);
     else if (run->answer.source)
-        response_streamed(response, final->content_type);
+        response_streamed(response, final->content_type, (uint64_t)run->answer.source_length);
     else if (final->status != 204)
         response_field(response, "content-length", "0");
+    if (run->answer.ranges)
+        response_field(response, "accept-ranges", "bytes");
+    response_field(response, "content-range", run->answer.content_range);
     if (run->answer.file_name)
         response_file_name(response, run->answer.file_name);
     return response;
@@ -159,12 +162,17 @@ static struct error *pull(struct run *run)
     struct http_internal *call = run->call;
     struct http_source *source = run->answer.source;
     struct buf piece BUF_AUTO = BUF_INIT(HTTP_PIECE_MAX);
+    uint64_t told = (uint64_t)run->answer.source_length, given = 0;
     for (bool end = false; !end && wanted(run);) {
         buf_clear(&piece);
         TRY(source->next(source, &piece, &end));
         if (buf_overflowed(&piece))
             return error_new(ERR_INTERNAL, "%s: a piece beyond %zu bytes", call->route->pattern,
                              HTTP_PIECE_MAX);
+        given += piece.length;
+        if (told && (given > told || (end && given < told)))
+            return error_new(ERR_INTERNAL, "%s: %llu bytes of %llu that were told", call->route->pattern,
+                             (unsigned long long)given, (unsigned long long)told);
         if (!call->flow && (piece.length || end)) {
             call->flow = flow_new(call);
             flow_start(call->flow, respond(run));

@@ -145,6 +145,8 @@ static void test_refused(void **state)
         {"POST", "/v1/x", handler, "p", HTTP_NO_DB, NULL},
         {"POST", "/v1/x", handler, "p", HTTP_EVENTS | HTTP_KEYED, NULL},
         {"GET", "/v1/x", handler, "p", HTTP_EVENTS, NULL},
+        {"GET", "/v1/x", handler, "p", HTTP_BYTES, NULL},
+        {"POST", "/v1/x", handler, "p", HTTP_BYTES | HTTP_KEYED, NULL},
         {"GET", "/v1/{a}/{b}/{c}/{d}/{e}/{f}/{g}", handler, "p", 0, NULL},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
