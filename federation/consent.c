@@ -2,9 +2,12 @@
 #include "federation/consent.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/base/digest.h"
+
+#define GOAL_MAX 160
 
 const char *consent_site(struct arena *arena, const char *cloud, const char *site)
 {
@@ -67,10 +70,20 @@ static moment turned(const struct consent *consent, enum consent_verdict verdict
                                         : -consent->valid_from; /* the first to come */
 }
 
+/* Where it would go, for people. */
+static const char *goal(const struct consent_ask *ask, char text[GOAL_MAX])
+{
+    if (!strcmp(ask->to, CONSENT_EXPORT))
+        return "files outside all clouds";
+    (void)snprintf(text, GOAL_MAX, "\"%s\"", ask->to); /* ids are short */
+    return text;
+}
+
 static struct error *denied(const struct consent *consent, enum consent_verdict verdict,
                             const struct consent_ask *ask)
 {
-    char at[20];
+    char at[20], text[GOAL_MAX];
+    const char *to = goal(ask, text);
     moment_format_shanghai(verdict == CONSENT_WITHDRAWN ? consent->withdrawn_at
                            : verdict == CONSENT_EXPIRED ? consent->valid_until
                                                         : consent->valid_from,
@@ -79,9 +92,9 @@ static struct error *denied(const struct consent *consent, enum consent_verdict 
                        : verdict == CONSENT_EXPIRED ? "expired on"
                                                     : "is not in force before";
     return error_new(ERR_DENIED,
-                     "the consent %s (%s) of unit \"%s\" for system \"%s\" to leave site \"%s\" for \"%s\""
+                     "the consent %s (%s) of unit \"%s\" for system \"%s\" to leave site \"%s\" for %s"
                      " %s %s (Asia/Shanghai)%s%s",
-                     consent->id, consent->reference, ask->unit, ask->system, ask->from, ask->to, what, at,
+                     consent->id, consent->reference, ask->unit, ask->system, ask->from, to, what, at,
                      verdict == CONSENT_WITHDRAWN ? ": " : "",
                      verdict == CONSENT_WITHDRAWN ? consent->withdrawal_reason : "");
 }
@@ -89,6 +102,8 @@ static struct error *denied(const struct consent *consent, enum consent_verdict 
 struct error *consent_judge(const struct consent *list, size_t count, const struct consent_ask *ask,
                             moment now, size_t *ret_which)
 {
+    char text[GOAL_MAX];
+    const char *to = goal(ask, text);
     const struct consent *best = NULL;
     enum consent_verdict reason = CONSENT_ELSEWHERE;
     for (size_t i = 0; i < count; i++) {
@@ -108,10 +123,10 @@ struct error *consent_judge(const struct consent *list, size_t count, const stru
     if (best)
         return denied(best, reason, ask);
     return error_new(ERR_DENIED,
-                     "no consent of unit \"%s\" for system \"%s\"%s%s to leave site \"%s\" for \"%s\""
+                     "no consent of unit \"%s\" for system \"%s\"%s%s to leave site \"%s\" for %s"
                      " (procurement 2.1.1)",
                      ask->unit, ask->system, ask->resource ? " or its machine " : "",
-                     ask->resource ? ask->resource : "", ask->from, ask->to);
+                     ask->resource ? ask->resource : "", ask->from, to);
 }
 
 static void check_once(struct arena *arena, struct error **errors, const char *member,
@@ -147,6 +162,10 @@ struct error *consent_check_new(struct arena *arena, struct consent *consent, mo
     check_once(arena, &errors, "instances", &consent->instances);
     check_once(arena, &errors, "from", &consent->from);
     check_once(arena, &errors, "to", &consent->to);
+    for (size_t i = 0; i < consent->from.count; i++)
+        if (!strcmp(consent->from.items[i], CONSENT_EXPORT))
+            error_collect(&errors, arena_printf(arena, "/from/%zu/kind", i),
+                          "only where data goes to may be files");
     if (consent->valid_until <= consent->valid_from)
         error_collect(&errors, "/valid_until", "must be after valid_from");
     else if (consent->valid_until <= now)

@@ -3,7 +3,8 @@
  * the caller's role. A consent rests on a mail or letter of the unit: its digest and reference are kept here,
  * the document itself stays with the unit. It is never changed, only withdrawn, at any time, with a reason.
  *
- * A place is "CLOUD/SITE", or in a consent also "CLOUD": every site of that cloud. Ids have no slash. */
+ * A place is "CLOUD/SITE", or in a consent also "CLOUD": every site of that cloud. Ids have no slash. Where
+ * data goes to may also be CONSENT_EXPORT: files that leave all clouds (transfer.h). */
 #ifndef FEDERATION_CONSENT_H
 #define FEDERATION_CONSENT_H
 
@@ -22,6 +23,7 @@
 #define CONSENT_REFERENCE_MAX 255 /* code points */
 #define CONSENT_SIGNER_MAX 100    /* code points, of name and post each */
 #define CONSENT_REASON_MAX 1000   /* code points */
+#define CONSENT_EXPORT "@export"  /* no cloud can have that id */
 
 struct consent {
     const char *id, *unit;
@@ -81,8 +83,8 @@ struct error *consent_withdraw(struct db *db, struct arena *arena, const struct 
  * own scope: NULL, or ERR_DENIED with the reason. The consent is held (FOR SHARE) until that transaction
  * ends, so a withdrawal comes before or after it, never in the middle; so the transaction is short and may
  * write. `resource` may be NULL: only consents for the whole system count. Within one site no data leaves it:
- * NULL, and no consent. *ret_consent (ret_consent may be NULL) is the id of the one that covers it, in the
- * arena, or NULL.
+ * NULL, and no consent. `to_site` may be CONSENT_EXPORT. *ret_consent (ret_consent may be NULL) is the id of
+ * the one that covers it, in the arena, or NULL.
  */
 struct error *consent_check(struct db *db, struct arena *arena, const char *unit, const char *system,
                             const char *resource, const char *from_site, const char *to_site, moment now,

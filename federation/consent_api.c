@@ -16,7 +16,7 @@ struct signer {
     const char *name, *post;
 };
 struct place {
-    const char *cloud, *site;
+    const char *kind, *cloud, *site;
 };
 struct consent_body {
     const char *unit;
@@ -44,8 +44,10 @@ static const struct json_member signer_members[] = {
      .max = CONSENT_SIGNER_MAX},
 };
 static const struct json_spec signer_spec = JSON_SPEC(struct signer, signer_members);
+static const char *const place_kinds[] = {"export", NULL}; /* without one: a cloud or a site of it */
 static const struct json_member place_members[] = {
-    {JSON_MEMBER(struct place, cloud), .want = JSON_WANT_NAME, .flags = JSON_REQUIRED},
+    {JSON_MEMBER(struct place, kind), .want = JSON_WANT_CHOICE, .choices = place_kinds},
+    {JSON_MEMBER(struct place, cloud), .want = JSON_WANT_NAME},
     {JSON_MEMBER(struct place, site), .want = JSON_WANT_NAME},
 };
 static const struct json_spec place_spec = JSON_SPEC(struct place, place_members);
@@ -73,8 +75,23 @@ static struct json_texts places_of(struct arena *arena, const struct json_list *
     const struct place *places = list->items;
     const char **items = arena_array(arena, list->count, sizeof *items);
     for (size_t i = 0; i < list->count; i++)
-        items[i] = places[i].site ? consent_site(arena, places[i].cloud, places[i].site) : places[i].cloud;
+        items[i] = places[i].kind   ? CONSENT_EXPORT
+                   : places[i].site ? consent_site(arena, places[i].cloud, places[i].site)
+                                    : places[i].cloud;
     return (struct json_texts){items, list->count};
+}
+
+static struct error *check_places(struct arena *arena, const char *member, const struct json_list *list)
+{
+    const struct place *places = list->items;
+    struct error *errors = NULL;
+    for (size_t i = 0; i < list->count; i++)
+        if (!places[i].kind && !places[i].cloud)
+            error_collect(&errors, arena_printf(arena, "/%s/%zu/cloud", member, i), "is required");
+        else if (places[i].kind && (places[i].cloud || places[i].site))
+            error_collect(&errors, arena_printf(arena, "/%s/%zu/kind", member, i),
+                          "files are in no cloud and no site");
+    return errors;
 }
 
 /* Who is bound to some systems speaks for these alone; that machines are of them is the store's look-up under
@@ -110,6 +127,8 @@ static struct error *give(struct http_call *call, struct http_answer *answer)
 {
     struct consent_body body = {.valid_from = call->now};
     TRY(http_read_body(call, &give_spec, &body));
+    TRY(check_places(call->arena, "from", &body.from));
+    TRY(check_places(call->arena, "to", &body.to));
     TRY(check_reach(call, &body));
     struct consent consent = {.id = id_new_in(call->arena),
                               .unit = body.unit,

@@ -51,9 +51,11 @@ static const struct db_statement find_machines = {
     "consent_machines", "SELECT id::text, system_id FROM resource WHERE unit_id = $1"
                         " AND id = ANY ($2::text[]::uuid[]) AND kind IN ('instance', 'server')"
                         " AND state NOT IN ('deleted', 'failed')"};
+/* That files have no place of their own is consent_check_new's. */
 static const struct db_statement find_places = {
-    "consent_find_places", "SELECT id FROM cloud WHERE id = ANY ($1) UNION ALL"
-                           " SELECT cloud_id || '/' || id FROM site WHERE cloud_id || '/' || id = ANY ($1)"};
+    "consent_find_places",
+    "SELECT '" CONSENT_EXPORT "' UNION ALL SELECT id FROM cloud WHERE id = ANY ($1) UNION ALL"
+    " SELECT cloud_id || '/' || id FROM site WHERE cloud_id || '/' || id = ANY ($1)"};
 
 static struct json_texts texts_of(struct arena *arena, const struct db_rows *rows, size_t row, int column)
 {
@@ -156,7 +158,8 @@ static struct json_texts clouds_of(struct arena *arena, const struct json_texts 
     struct json_texts clouds = {.items = arena_array(arena, a->count + b->count, sizeof *clouds.items)};
     for (size_t i = 0; i < a->count + b->count; i++) {
         const char *place = i < a->count ? a->items[i] : b->items[i - a->count];
-        add_once(&clouds, arena_strndup(arena, place, strcspn(place, "/")));
+        if (strcmp(place, CONSENT_EXPORT) != 0)
+            add_once(&clouds, arena_strndup(arena, place, strcspn(place, "/")));
     }
     return clouds;
 }
@@ -245,7 +248,7 @@ struct error *consent_check(struct db *db, struct arena *arena, const char *unit
                             const char **ret_consent)
 {
     const struct consent_ask ask = {unit, system, resource, from_site, to_site};
-    if (!strchr(from_site, '/') || !strchr(to_site, '/'))
+    if (!strchr(from_site, '/') || (!strchr(to_site, '/') && strcmp(to_site, CONSENT_EXPORT) != 0))
         return error_new(ERR_INTERNAL, "\"%s\" or \"%s\" is no site", from_site, to_site);
     if (!strcmp(from_site, to_site)) {
         if (ret_consent)

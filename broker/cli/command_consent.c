@@ -57,7 +57,7 @@ static struct error *put_document(struct cli *cli, json_t *body)
     return NULL;
 }
 
-/* "service/yizhuang,health" as a list of places. */
+/* "service/yizhuang,health" as a list of places; "@export": files that leave all clouds. */
 static void put_places(struct cli *cli, json_t *body, const char *member)
 {
     const char *text = cli_flag(cli, member);
@@ -68,9 +68,11 @@ static void put_places(struct cli *cli, json_t *body, const char *member)
     while ((word = strsep(&rest, ","))) {
         json_t *place = json_object();
         char *site = strchr(word, '/');
+        bool files = !strcmp(word, "@export");
         if (site)
             *site++ = '\0';
-        json_put_text(place, "cloud", word);
+        json_put_text(place, "kind", files ? "export" : NULL);
+        json_put_text(place, "cloud", files ? NULL : word);
         json_put_text(place, "site", site);
         json_push(list, place);
     }
@@ -135,7 +137,8 @@ const struct cli_command consent_commands[] = {
     {"consent give",
      "--unit UNIT --document FILE|--digest HEX [--algorithm sm3|sha256] --reference NUMBER --signer NAME "
      "--post "
-     "POST [--systems A,B] [--instances I,J] --from CLOUD[/SITE],… --to CLOUD[/SITE],… [--valid-from TIME] "
+     "POST [--systems A,B] [--instances I,J] --from CLOUD[/SITE],… --to CLOUD[/SITE]|@export,… [--valid-from "
+     "TIME] "
      "--valid-until TIME",
      "let data leave a site", give, "/v1/consents", NULL, NULL, NULL},
     {"consent withdraw", "CONSENT --reason TEXT", "take a consent back", withdraw, NULL, NULL, NULL, NULL},

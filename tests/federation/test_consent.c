@@ -311,6 +311,12 @@ static void bad_requests_are_told_in_whole(void **state)
          "/to/1"},
         {BODY("[\"u001\"]", "[{\"cloud\":\"c\"}]", "[{\"cloud\":\"d\"}]", "2020-01-01T00:00:00Z"),
          "/valid_until"},
+        {BODY("[\"u001\"]", "[{\"kind\":\"export\"}]", "[{\"cloud\":\"d\"}]", "2090-01-01T00:00:00Z"),
+         "/from/0/kind"},
+        {BODY("[\"u001\"]", "[{\"cloud\":\"c\"}]", "[{\"kind\":\"export\",\"cloud\":\"d\"}]",
+              "2090-01-01T00:00:00Z"),
+         "/to/0/kind"},
+        {BODY("[\"u001\"]", "[{\"cloud\":\"c\"}]", "[{}]", "2090-01-01T00:00:00Z"), "/to/0/cloud"},
         {"{\"unit\":\"u\"}", "/document"},
     };
     ARENA_AUTO struct arena *arena = arena_new();
@@ -322,6 +328,29 @@ static void bad_requests_are_told_in_whole(void **state)
             fail_msg("case %zu: no %s in %s", i, cases[i].pointer, text);
     }
     desk_expect("SELECT count(*) FROM consent", "0");
+}
+
+static struct error *ask_export(struct db *db, void *context)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    return consent_check(db, arena, "u", "u001", NULL, "c/s", CONSENT_EXPORT, clock_now(house.clock), NULL);
+}
+
+/* A paper that speaks of a cloud says nothing of files, and the other way round. */
+static void files_are_a_place_of_their_own(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    (void)state;
+    desk_call(arena, UNIT, "POST", "/v1/consents", GOOD, 201);
+    struct error *error = db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, ask_export, NULL);
+    assert_non_null(strstr(error_message(error), "for files outside all clouds"));
+    refused(error, ERR_DENIED);
+    json_t *made = desk_call(
+        arena, UNIT, "POST", "/v1/consents",
+        BODY("[\"u001\"]", "[{\"cloud\":\"c\"}]", "[{\"kind\":\"export\"}]", "2090-01-01T00:00:00Z"), 201);
+    assert_string_equal(json_canonical(arena, json_object_get(made, "to")), "[{\"kind\":\"export\"}]");
+    ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, ask_export, NULL));
+    desk_expect("SELECT clouds::text FROM consent ORDER BY given_at DESC LIMIT 1", "{c}");
 }
 
 static struct error *tamper_body(struct db *db, void *context)
@@ -442,6 +471,7 @@ int main(void)
         TEST(who_gives_and_sees_one),
         TEST(it_is_withdrawn_once_by_the_unit),
         TEST(bad_requests_are_told_in_whole),
+        TEST(files_are_a_place_of_their_own),
         TEST(a_row_never_changes),
         TEST(a_withdrawal_never_comes_in_the_middle),
     };
