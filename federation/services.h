@@ -2,7 +2,10 @@
 #ifndef FEDERATION_SERVICES_H
 #define FEDERATION_SERVICES_H
 
+#include <stdint.h>
+
 #include "broker/control/services.h"
+#include "federation/transfer_child.h"
 
 struct links;
 
@@ -11,6 +14,10 @@ struct federation_services {
     struct links *links;             /* that passes share */
     const char *copy_dir;            /* manifests of copies; made when missing */
     const char *migration_approvals; /* who approves a move: "none", "unit" or "unit+platform" */
+    const char *transfer_dir;        /* a folder for each export and import; made when missing */
+    int64_t transfer_space;          /* bytes that all of them may have */
+    int64_t transfer_keep_us;        /* files are removed after so long */
+    struct transfer_user transfer_user;
 };
 
 #endif

@@ -30,6 +30,7 @@
 #include "federation/link.h"
 #include "federation/migration_job.h"
 #include "federation/services.h"
+#include "federation/transfer.h"
 #include "metering/archive.h"
 
 #define SLOW_STOP_US (5 * MOMENT_SECOND)
@@ -95,6 +96,18 @@ static struct error *open_auth(struct daemon *daemon)
     return NULL;
 }
 
+/* Exports and imports. */
+static struct error *open_transfers(struct daemon *daemon)
+{
+    const struct settings *settings = &daemon->settings;
+    daemon->services.transfer_dir = settings->transfer_dir
+                                        ? settings->transfer_dir
+                                        : arena_printf(daemon->arena, "%s/exports", settings->data_dir);
+    daemon->services.transfer_space = settings->transfer_space_gb * 1000000000;
+    daemon->services.transfer_keep_us = settings->transfer_keep;
+    return transfer_user_find(settings->transfer_user, &daemon->services.transfer_user);
+}
+
 static struct error *open_fleet(struct daemon *daemon)
 {
     daemon->registry = registry_new();
@@ -116,6 +129,7 @@ static struct error *open_fleet(struct daemon *daemon)
     daemon->services.copy_dir = arena_printf(daemon->arena, "%s/copies", daemon->settings.data_dir);
     daemon->services.links = links_new();
     daemon->services.migration_approvals = daemon->settings.migration_approvals;
+    TRY(open_transfers(daemon));
     const char *approvals = daemon->settings.migration_approvals;
     if (strcmp(approvals, "none") && strcmp(approvals, "unit") && strcmp(approvals, "unit+platform"))
         return error_new(ERR_INVALID, "migration_approvals must be none, unit or unit+platform, not \"%s\"",
@@ -125,8 +139,9 @@ static struct error *open_fleet(struct daemon *daemon)
 
 static struct error *start_work(struct daemon *daemon)
 {
-    static const struct job_type *const types[] = {&order_job,   &operate_job, &sync_job,
-                                                   &archive_job, &assess_job,  &migration_job};
+    static const struct job_type *const types[] = {&order_job,   &operate_job,       &sync_job,
+                                                   &archive_job, &assess_job,        &migration_job,
+                                                   &export_job,  &transfer_clean_job};
     const struct settings *settings = &daemon->settings;
     const struct job_runner_settings runner = {
         .conninfo = daemon->conninfo,

@@ -22,6 +22,8 @@ struct settings {
     int64_t drain;
     bool admin_token;
     const char *migration_approvals;
+    const char *transfer_dir, *transfer_user;
+    int64_t transfer_space_gb, transfer_keep;
 };
 
 extern const struct config_table settings_table;

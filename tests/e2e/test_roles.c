@@ -36,7 +36,7 @@ enum outside {
 struct ground {
     struct world *world;
     char *instance, *volume, *address, *bandwidth, *order, *operation, *bill, *budget, *bid, *drift,
-        *fulfilment, *consent, *assessment, *migration;
+        *fulfilment, *consent, *assessment, *migration, *export;
     char month[8];
     char *inside[ROLE_COUNT], *outside[ROLE_COUNT]; /* tokens */
 };
@@ -109,6 +109,10 @@ static const struct rule rules[] = {
     {"/v1/migrations", "POST", OPEN, "{}"},
     {"/v1/migrations/{migration}", NULL, HIDDEN, "{}"},
     {"/v1/migrations/{migration}:", NULL, HIDDEN, NULL},
+    {"/v1/exports", "GET", LIST, NULL},
+    {"/v1/exports", "POST", OPEN, "{}"},
+    {"/v1/exports/{export}", NULL, HIDDEN, NULL},
+    {"/v1/exports/{export}/files/{name}", NULL, HIDDEN, NULL},
     {"/v1/instances", NULL, LIST, NULL},
     {"/v1/instances/{id}", NULL, HIDDEN, "{}"},
     {"/v1/instances/{id}:resize", NULL, HIDDEN, "{\"vcpu\":1}"},
@@ -193,7 +197,9 @@ static const char *path_of(const struct ground *g, struct arena *arena, const ch
                   {"line", "1"},
                   {"consent", g->consent},
                   {"assessment", g->assessment},
-                  {"migration", g->migration}};
+                  {"migration", g->migration},
+                  {"export", g->export},
+                  {"name", "disk"}};
     const char *open = strchr(pattern, '{'), *close = strchr(pattern, '}'), *value = NULL;
     if (!open)
         return pattern;
@@ -243,6 +249,8 @@ static bool within(const struct ground *g, const struct http_route *route, int s
         return true;
     if (!strcmp(route->pattern, "/v1/events"))
         return status == 0; /* a stream that goes on */
+    if (strstr(route->pattern, "/files/{name}"))
+        return status == 409; /* its files are not ready */
     if (!strcmp(route->method, "GET"))
         return status == 200;
     return (status >= 200 && status < 300) || status == 409 || status == 412 || status == 422;
@@ -416,6 +424,17 @@ static void make_migration(struct ground *g)
         " RETURNING id");
 }
 
+/* Of the instance, without files: whoever may fetch them is told that it is not ready. */
+static void make_export(struct ground *g)
+{
+    g->export = world_value(
+        g->world,
+        "INSERT INTO transfer (unit_id, id, system_id, cloud_id, provider_id, direction, resource_id, name,"
+        " format, state, request, principal, created_at) SELECT unit_id, gen_random_uuid(), system_id,"
+        " cloud_id, provider_id, 'export', id, name, 'raw', 'failed', '{}', 'engineer', now() FROM resource"
+        " WHERE name = 'web' RETURNING id");
+}
+
 static int start(void **state)
 {
     struct ground *g = xcalloc(1, sizeof *g);
@@ -461,6 +480,7 @@ static int start(void **state)
     make_consent(g);
     make_assessment(g);
     make_migration(g);
+    make_export(g);
     *state = g;
     return 0;
 }
@@ -471,7 +491,7 @@ static int stop(void **state)
     world_stop(g->world);
     char **texts[] = {&g->instance,   &g->volume,  &g->address,    &g->bandwidth, &g->order,
                       &g->operation,  &g->bill,    &g->budget,     &g->bid,       &g->drift,
-                      &g->fulfilment, &g->consent, &g->assessment, &g->migration};
+                      &g->fulfilment, &g->consent, &g->assessment, &g->migration, &g->export};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(*texts[i]);
     for (int role = 0; role < ROLE_COUNT; role++) {

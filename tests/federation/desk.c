@@ -29,6 +29,7 @@ static struct federation_services services;
 static struct https https;
 static struct h2_client *client;
 static const struct h2_reply *last;
+static char transfers[512];
 static int keys;
 
 static const char *const clouds[] = {"c"}, *const other_clouds[] = {"e"}, *const systems[] = {"u002"};
@@ -87,7 +88,7 @@ int desk_open(void **state)
 {
     static const struct http_table *const tables[] = {
         &consent_routes,   &assessment_routes, &wave_routes,     &migration_routes, &link_routes,
-        &operation_routes, &cloud_routes,      &resource_routes, &audit_routes};
+        &operation_routes, &cloud_routes,      &resource_routes, &audit_routes,     &transfer_export_routes};
     char folder[512];
     house_open(state);
     ok(driver_register(house.registry, scripted_driver()));
@@ -96,6 +97,11 @@ int desk_open(void **state)
     ok(auth_new(folder, house.db, clock_now(house.clock), &auth));
     house.services.auth = auth;
     services = (struct federation_services){.control = house.services, .migration_approvals = "unit"};
+    (void)snprintf(transfers, sizeof transfers, "%s/transfers", pg_folder(house.pg));
+    services.transfer_dir = transfers;
+    services.transfer_space = 1000000000;
+    services.transfer_keep_us = 7 * MOMENT_DAY;
+    ok(transfer_user_find("nobody", &services.transfer_user));
     ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, enrol, NULL));
     ok(auth_refresh(auth, house.db, clock_now(house.clock)));
     https_start(&https, (struct server_settings){.tables = tables,
@@ -127,8 +133,42 @@ int desk_reset(void **state)
     pg_exec(house.pg,
             "SET session_replication_role = replica; DELETE FROM consent; DELETE FROM event;"
             "DELETE FROM assessment_host; DELETE FROM assessment;"
+            "TRUNCATE transfer, transfer_file;"
             "TRUNCATE migration, migration_history, migration_approval, migration_ledger, other_side");
     return house_reset(state);
+}
+
+struct federation_services *desk_services(void)
+{
+    return &services;
+}
+
+const struct https *desk_https(void)
+{
+    return &https;
+}
+
+json_t *desk_send(struct arena *arena, enum who who, const char *method, const char *path,
+                  const char *const *headers, const void *body, size_t length, int status)
+{
+    const struct h2_request request = {.method = method,
+                                       .path = path,
+                                       .token = tokens[who],
+                                       .body = body,
+                                       .length = length,
+                                       .headers = headers};
+    last = h2_call(client, &request);
+    if (last->status != status)
+        fail_msg("%s %s as %s: %d %s", method, path, grants[who].id, last->status,
+                 last->body ? last->body : "");
+    json_t *json = last->body ? json_loads(last->body, 0, NULL) : NULL;
+    return json ? json_hold(arena, json) : NULL;
+}
+
+const void *desk_body(size_t *ret_length)
+{
+    *ret_length = last->length;
+    return last->body;
 }
 
 json_t *desk_call(struct arena *arena, enum who who, const char *method, const char *path, const char *body,

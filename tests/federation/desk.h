@@ -5,6 +5,9 @@
 #define TESTS_FEDERATION_DESK_H
 
 #include <jansson.h>
+#include <stddef.h>
+
+#include <stddef.h>
 
 #include "tests/broker/control/house.h"
 #include "tests/support/process.h"
@@ -23,6 +26,12 @@ enum who {
     WHO_COUNT
 };
 
+/* What handlers see, for jobs of the test's own. */
+struct federation_services *desk_services(void);
+/* Port and certificate are in here. */
+struct https;
+const struct https *desk_https(void);
+
 /* For cmocka's group set-up and tear-down. */
 int desk_open(void **state);
 int desk_close(void **state);
@@ -31,6 +40,10 @@ int desk_reset(void **state);
 
 /* If-Match of the next call; NULL: none. */
 extern const char *desk_match;
+/* Further header fields of the next calls, name, value, … NULL; a body then goes as it is, `length` bytes.
+ */
+json_t *desk_send(struct arena *arena, enum who who, const char *method, const char *path,
+                  const char *const *headers, const void *body, size_t length, int status);
 /* "text/html" and the like of the next call; NULL: none. */
 extern const char *desk_accept;
 /* The JSON of the answer; fails unless it has the status. NULL when the answer is not JSON. */
@@ -38,6 +51,7 @@ json_t *desk_call(struct arena *arena, enum who who, const char *method, const c
                   int status);
 /* Of the last answer. */
 const char *desk_bytes(struct arena *arena);
+const void *desk_body(size_t *ret_length);
 const char *desk_header(const char *name);
 
 /* The command line client with the broker's address and that caller's token before these words, ended by

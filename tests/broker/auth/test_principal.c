@@ -23,6 +23,7 @@ static const char *const expected[ROLE_COUNT] = {
         "bids:read bids:write bills:close "
         "bills:read "
         "budgets:read budgets:write "
+        "exports:read exports:write imports:read imports:write "
         "capacity:read capacity:write "
         "catalog:read clouds:read clouds:write drift:read drift:resolve endpoints:read endpoints:write "
         "events:read fulfilments:read fulfilments:write instances:operate instances:read jobs:operate "
@@ -38,7 +39,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:read ",
     /* Reads; never writes. */
     [ROLE_REGULATOR] =
-        " links:read migrations:read assessments:read consents:read alerts:read audit:read bids:read "
+        " exports:read imports:read "
+        "links:read migrations:read assessments:read consents:read alerts:read audit:read bids:read "
         "bills:read "
         "budgets:read "
         "capacity:read catalog:read "
@@ -57,7 +59,8 @@ static const char *const expected[ROLE_COUNT] = {
         "providers:read resources:read self:read keys:read usage:read usage:write volumes:read ",
     /* All of its unit, people included. */
     [ROLE_UNIT_ADMIN] =
-        " migrations:accept migrations:approve migrations:read assessments:read assessments:write "
+        " exports:download exports:read exports:write imports:read imports:write migrations:accept "
+        "migrations:approve migrations:read assessments:read assessments:write "
         "consents:read consents:write audit:read bills:read budgets:read "
         "budgets:write catalog:read "
         "clouds:read events:read "
@@ -71,7 +74,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:operate volumes:read ",
     /* Orders and operates; no people, no approvals. */
     [ROLE_UNIT_OPERATOR] =
-        " migrations:read assessments:read consents:read bills:read budgets:read catalog:read clouds:read "
+        " exports:read imports:read imports:write migrations:read assessments:read consents:read bills:read "
+        "budgets:read catalog:read clouds:read "
         "events:read "
         "instances:console "
         "instances:operate "
@@ -83,7 +87,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:read ",
     /* Operates what it moves; does not buy and does not see bills. */
     [ROLE_MIGRATION_ENGINEER] =
-        " links:read migrations:operate migrations:plan migrations:read assessments:read assessments:write "
+        " exports:download exports:read exports:write imports:read imports:write "
+        "links:read migrations:operate migrations:plan migrations:read assessments:read assessments:write "
         "consents:read catalog:read clouds:read events:read "
         "instances:console instances:operate "
         "instances:read "
@@ -92,7 +97,8 @@ static const char *const expected[ROLE_COUNT] = {
         "resources:read self:read keys:read units:read volumes:operate volumes:read ",
     /* Reads everything. */
     [ROLE_AUDITOR] =
-        " links:read migrations:read assessments:read consents:read alerts:read audit:read audit:verify "
+        " exports:read imports:read "
+        "links:read migrations:read assessments:read consents:read alerts:read audit:read audit:verify "
         "bids:read "
         "bills:read "
         "budgets:read capacity:read "
@@ -137,7 +143,7 @@ static void test_rules(void **state)
         const char *permission = role_permission_at(i);
         bool reads = strstr(permission, ":read") != NULL;
         bool of_units = !strcmp(permission, "instances:console") || !strcmp(permission, "consents:write") ||
-                        !strcmp(permission, "migrations:accept");
+                        !strcmp(permission, "migrations:accept") || !strcmp(permission, "exports:download");
         if (role_may(ROLE_PLATFORM_ADMIN, permission) == of_units)
             fail_msg("platform-admin and %s", permission);
         if (role_may(ROLE_REGULATOR, permission) && !reads)
