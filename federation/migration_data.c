@@ -238,6 +238,12 @@ static struct copy_manifest *last_manifest(const char *path)
     return error ? NULL : manifest;
 }
 
+static struct copy_tuning tuning_of(const struct migration_work *work)
+{
+    const struct federation_services *services = work->job->context;
+    return (struct copy_tuning){.stall_us = services->copy_stall_us};
+}
+
 static struct error *copy_disk(struct opened *o, size_t i, struct migration_passed *passed)
 {
     struct migration_work *work = o->work;
@@ -256,6 +262,7 @@ static struct error *copy_disk(struct opened *o, size_t i, struct migration_pass
                              .algorithm = COPY_SHA256,
                              .manifest_path = path,
                              .target_zero = o->pass == 1,
+                             .tuning = tuning_of(work),
                              .progress = copying,
                              .data = o};
     *passed = (struct migration_passed){.disk = disk->disk, .quiesced = o->from.quiesced};
@@ -341,7 +348,8 @@ static struct error *run_pass(struct migration_work *work)
     return error;
 }
 
-/* Every block, or a sample of them, has the digest that was read from the source. */
+/* Every block, or a sample of them, has the digest that was read from the source. One that has not is not
+ * read again: the service is down meanwhile, and what was written wrong once is no disk to live on. */
 static struct error *prove_disk(struct opened *o, size_t i)
 {
     struct migration_work *work = o->work;
@@ -352,10 +360,19 @@ static struct error *prove_disk(struct opened *o, size_t i)
                                .manifest = manifest,
                                .sample = !strcmp(work->row.proof, "sampled") ? SAMPLE_BLOCKS : 0,
                                .seed = (uint64_t)work->row.passes,
+                               .tuning = tuning_of(work),
                                .progress = copying,
                                .data = o};
     check.target.link = link_way_link(o->way); /* what is read back comes over it too */
-    TRY_DOING(copy_verify(&check, &result), "disk %zu does not read back as it was copied", i);
+    struct error *error =
+        error_wrap(copy_verify(&check, &result), "disk %zu does not read back as it was copied", i);
+    if (error && error_code(error) == ERR_CONFLICT) {
+        work->found = MIGRATION_EVENT_BROKEN;
+        work->found_why = arena_strdup(work->arena, error_message(error));
+        error_free(error);
+        return NULL;
+    }
+    TRY(error);
     o->done_before += o->to.disks[i].size_bytes;
     return NULL;
 }
@@ -369,7 +386,7 @@ static struct error *prove_opened(struct opened *o)
     TRY(gate_export_open(gate, &o->target.call.call, &key, &read, &o->to));
     for (size_t i = 0; i < o->to.disk_count; i++)
         o->total += o->to.disks[i].size_bytes;
-    for (size_t i = 0; i < o->to.disk_count; i++)
+    for (size_t i = 0; i < o->to.disk_count && o->work->found == MIGRATION_EVENT_COUNT; i++)
         TRY(prove_disk(o, i));
     return gate_export_close(gate, &o->target.call.call, &key, work->plan.target, false);
 }

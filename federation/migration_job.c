@@ -15,8 +15,9 @@
 #include "federation/consent.h"
 #include "federation/migration_work.h"
 
-#define PASS_EVERY_US (10 * MOMENT_MINUTE) /* synced: so that the last pass stays short */
-#define LOOK_EVERY_US (6 * MOMENT_HOUR)    /* waiting for somebody's word, who wakes it */
+#define PASS_EVERY_US (10 * MOMENT_MINUTE)  /* synced: so that the last pass stays short */
+#define LOOK_EVERY_US (6 * MOMENT_HOUR)     /* waiting for somebody's word, who wakes it */
+#define GUARD_EVERY_US (10 * MOMENT_MINUTE) /* holding: whether the source is still fenced */
 #define TRY_FIRST_US (MOMENT_SECOND / 2)
 #define TRY_MOST_US (30 * MOMENT_SECOND)
 #define TRIES_MAX 12 /* some three minutes; while the service is down no longer than that */
@@ -254,6 +255,65 @@ static struct error *hold_over_body(struct db *db, void *context)
     return db_run(db, &mark_told, DB_VALUES(db_text(row->unit), db_text(row->id)), NULL);
 }
 
+/* While it is held, somebody may take the source's fence off by hand. */
+static const char *unfenced(const struct migration_work *work)
+{
+    const struct migration_side *source = &work->facts.source;
+    if (work->row.state != MIGRATION_HOLDING || !migration_able(source) || !source->known)
+        return NULL;
+    return source->running ? "the source runs beside the target: stop and fence it"
+                           : "the source is not fenced any more: it could run beside the target";
+}
+
+struct unfencing {
+    struct migration_work *work;
+    const char *text;
+};
+
+static struct error *unfenced_body(struct db *db, void *context)
+{
+    const struct unfencing *unfencing = context;
+    const struct migration_work *work = unfencing->work;
+    const struct migration_row *row = &work->row;
+    json_t *data = json_object();
+    json_put_text(data, "migration", row->id);
+    json_put_text(data, "instance", row->resource);
+    json_put_bool(data, "running", work->facts.source.running);
+    json_put_text(data, "reason", unfencing->text);
+    const struct migration_end *ends[] = {&row->source, &row->target}; /* each cloud's people are told */
+    struct error *error = NULL;
+    for (int i = 0; !error && i < 2; i++)
+        error = event_add(db, &(struct event){.at = clock_now(work->job->clock),
+                                              .type = "migration.unfenced",
+                                              .unit = row->unit,
+                                              .system = row->system,
+                                              .cloud = ends[i]->cloud,
+                                              .provider = ends[i]->provider,
+                                              .subject = row->id,
+                                              .data = data});
+    json_decref(data);
+    return error;
+}
+
+/* Told once, until it is otherwise; what was told is over when it is fenced again. */
+static struct error *guard_source(struct migration_work *work)
+{
+    json_t *state = work->job->state;
+    const char *text = unfenced(work), *told = json_string_value(json_object_get(state, "unfenced"));
+    if (work->row.state != MIGRATION_HOLDING || !work->facts.source.known || (!text && !told) ||
+        (text && told && !strcmp(text, told)))
+        return NULL;
+    TRY(note_trouble(work, text));
+    if (text) {
+        struct unfencing unfencing = {work, text};
+        log_error("migration.unfenced", LOG_TEXT("migration", work->row.id), LOG_TEXT("reason", text));
+        TRY(job_transaction(work->job, DB_READ_COMMITTED, unfenced_body, &unfencing));
+    }
+    (void)json_object_del(state, "unfenced"); /* there or not */
+    json_put_text(state, "unfenced", text);
+    return NULL;
+}
+
 /* Waits for a word, or for the next thing that time brings. */
 static struct error *wait(struct migration_work *work, const char *why, bool *ret_again)
 {
@@ -262,6 +322,7 @@ static struct error *wait(struct migration_work *work, const char *why, bool *re
     int64_t most = LOOK_EVERY_US;
     if (why)
         TRY(note_trouble(work, why));
+    TRY(guard_source(work));
     if (row->state == MIGRATION_SYNCED && row->method == MIGRATION_WARM)
         most = row->passed_at + PASS_EVERY_US - now;
     if (row->state == MIGRATION_HOLDING && now < row->hold_until)
@@ -271,6 +332,8 @@ static struct error *wait(struct migration_work *work, const char *why, bool *re
         return tell(work, MIGRATION_EVENT_COMMIT, "the time that it is held is over");
     } else if (row->state == MIGRATION_HOLDING && !row->hold_told)
         TRY(job_transaction(work->job, DB_READ_COMMITTED, hold_over_body, work));
+    if (row->state == MIGRATION_HOLDING && most > GUARD_EVERY_US)
+        most = GUARD_EVERY_US;
     return job_wait(work->job, most < MOMENT_SECOND   ? MOMENT_SECOND
                                : most < LOOK_EVERY_US ? most
                                                       : LOOK_EVERY_US);

@@ -315,6 +315,15 @@ struct error *migration_load_work(struct db *db, struct migration_work *work, co
     return NULL;
 }
 
+/* Whether it has to run where the move ends, whichever end that is. */
+static struct error *note_power(struct db *db, struct migration_work *work)
+{
+    struct migration_row *row = &work->row;
+    row->was_on = !strcmp(work->instance.power, "on");
+    return db_run(db, &set_was_on, DB_VALUES(db_text(row->unit), db_text(row->id), db_bool(row->was_on)),
+                  NULL);
+}
+
 struct error *migration_entered(struct db *db, struct migration_work *work, enum migration_state from,
                                 moment now)
 {
@@ -324,11 +333,10 @@ struct error *migration_entered(struct db *db, struct migration_work *work, enum
         if (from != MIGRATION_APPROVED)
             return NULL;
         TRY(note_moved(db, work));
+        TRY(note_power(db, work)); /* of one that is cancelled before its cut-over */
         return claim(db, work, now);
     case MIGRATION_CUTTING_OVER:
-        row->was_on = !strcmp(work->instance.power, "on");
-        return db_run(db, &set_was_on, DB_VALUES(db_text(row->unit), db_text(row->id), db_bool(row->was_on)),
-                      NULL);
+        return note_power(db, work);
     case MIGRATION_HOLDING:
         return go_over(db, work, now);
     case MIGRATION_ROLLING_BACK:

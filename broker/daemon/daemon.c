@@ -128,6 +128,7 @@ static struct error *open_fleet(struct daemon *daemon)
         .clock = daemon->clock};
     daemon->services.copy_dir = arena_printf(daemon->arena, "%s/copies", daemon->settings.data_dir);
     daemon->services.links = links_new();
+    daemon->services.copy_stall_us = daemon->settings.migration_stall;
     daemon->services.migration_approvals = daemon->settings.migration_approvals;
     TRY(open_transfers(daemon));
     const char *approvals = daemon->settings.migration_approvals;

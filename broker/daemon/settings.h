@@ -24,6 +24,7 @@ struct settings {
     const char *migration_approvals;
     const char *transfer_dir, *transfer_user;
     int64_t transfer_space_gb, transfer_keep;
+    int64_t migration_stall;
 };
 
 extern const struct config_table settings_table;

@@ -129,6 +129,36 @@ void folder_remove(const char *folder, const char *id, const char *end)
     (void)closedir(dir);
 }
 
+#define SETTINGS "settings"
+
+json_t *folder_setting(const char *folder, const char *member)
+{
+    json_t *all = load(folder, SETTINGS), *value = json_incref(json_object_get(all, member));
+    json_decref(all);
+    return value;
+}
+
+void folder_set(const char *folder, const char *member, json_t *value)
+{
+    json_t *all = load(folder, SETTINGS);
+    if (!all)
+        all = json_object();
+    if (value)
+        json_put(all, member, value);
+    else
+        (void)json_object_del(all, member); /* there or not */
+    store(folder, SETTINGS, all);
+    json_decref(all);
+}
+
+static long serial_of(const char *folder)
+{
+    json_t *serial = folder_setting(folder, "serial");
+    long number = (long)json_integer_value(serial);
+    json_decref(serial);
+    return number;
+}
+
 static void make_disk(const char *folder, const char *id, size_t disk, long long bytes)
 {
     char *path = folder_disk(folder, id, disk, "raw");
@@ -202,6 +232,69 @@ void folder_cloud_cut(const char *folder, const char *id)
     set_power(folder, id, false);
 }
 
+void folder_cloud_fence(const char *folder, const char *id, bool fenced)
+{
+    int lock = lock_folder(folder);
+    json_t *machine = load(folder, id);
+    folder_require(machine != NULL, id);
+    json_put_bool(machine, "fenced", fenced);
+    store(folder, id, machine);
+    json_decref(machine);
+    (void)close(lock);
+}
+
+void folder_cloud_resize(const char *folder, const char *id, size_t disk, unsigned disk_mb)
+{
+    int lock = lock_folder(folder);
+    json_t *machine = load(folder, id);
+    char *path = folder_disk(folder, id, disk, "raw");
+    folder_require(machine && !truncate(path, (off_t)disk_mb << 20), path);
+    json_put_int(json_array_get(json_object_get(machine, "disks"), disk), "bytes", (int64_t)disk_mb << 20);
+    store(folder, id, machine);
+    json_decref(machine);
+    free(path);
+    (void)close(lock);
+}
+
+/* What is neither a disk nor the definition. */
+void folder_cloud_forget(const char *folder, const char *id)
+{
+    int lock = lock_folder(folder);
+    DIR *dir = opendir(folder);
+    folder_require(dir != NULL, folder);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        const char *end = strrchr(entry->d_name, '.');
+        if (strncmp(entry->d_name, id, 36) != 0 || !end || strlen(end) != 37)
+            continue;
+        char *path = xasprintf("%s/%s", folder, entry->d_name);
+        folder_require(!unlink(path), path);
+        free(path);
+    }
+    (void)closedir(dir);
+    (void)close(lock);
+}
+
+void folder_cloud_expire(const char *folder)
+{
+    int lock = lock_folder(folder);
+    folder_set(folder, "serial", json_integer(serial_of(folder) + 1));
+    (void)close(lock);
+}
+
+void folder_cloud_rot(const char *folder, long at, int times)
+{
+    int lock = lock_folder(folder);
+    folder_set(folder, "rot", times ? json_pack("{s:i, s:i}", "at", (int)at, "times", times) : NULL);
+    (void)close(lock);
+}
+
+void folder_cloud_filter(const char *folder, const char *access, const char *filter, const char *parameters)
+{
+    int lock = lock_folder(folder);
+    folder_set(folder, access, json_pack("{s:s, s:s}", "filter", filter, "parameters", parameters));
+    (void)close(lock);
+}
+
 static bool with_disk(const char *folder, const char *id, long at, void *bytes, size_t count, bool write)
 {
     int lock = lock_folder(folder);
@@ -261,7 +354,9 @@ struct error *folder_run(struct act *act, struct error *(*effect)(struct act *ac
     bool failing_now = fails && failing && !strcmp(failing, act->name);
     fails -= failing_now;
     act->machine = load(act->session->folder, act->id);
-    if (!failing_now || fails_after)
+    if (serial_of(act->session->folder) != act->session->serial)
+        error = error_new(ERR_UNAVAILABLE, "the session has expired");
+    else if (!failing_now || fails_after)
         error = effect(act);
     if (!error && act->changed && act->machine)
         store(act->session->folder, act->id, act->machine);
@@ -287,6 +382,7 @@ static struct error *open_session(const struct driver_endpoint *endpoint, const 
         return error_new(ERR_INVALID, "not a folder");
     *ret_session = xcalloc(1, sizeof **ret_session);
     (*ret_session)->folder = xstrdup(endpoint->url + 7);
+    (*ret_session)->serial = serial_of((*ret_session)->folder);
     return NULL;
 }
 

@@ -31,6 +31,20 @@ void folder_cloud_cut(const char *folder, const char *id);
 /* A running machine writes, or reads; false when it does not run. */
 bool folder_cloud_write(const char *folder, const char *id, long at, const void *bytes, size_t count);
 bool folder_cloud_read(const char *folder, const char *id, long at, void *bytes, size_t count);
+/* The fence taken off, or put on, by hand. */
+void folder_cloud_fence(const char *folder, const char *id, bool fenced);
+/* The disk gets so many MB. */
+void folder_cloud_resize(const char *folder, const char *id, size_t disk, unsigned disk_mb);
+/* All checkpoints are gone, as after a crash of the hypervisor. */
+void folder_cloud_forget(const char *folder, const char *id);
+/* Sessions that are open by now are refused from now on. */
+void folder_cloud_expire(const char *folder);
+/* The next export for writing that is closed leaves a byte that nobody wrote, at this offset of disk 0; with
+ * `times` 0 none does. */
+void folder_cloud_rot(const char *folder, long at, int times);
+/* Exports of this access ("read", "write") that are opened from now on go through this filter of nbdkit with
+ * these parameters, words separated by spaces. */
+void folder_cloud_filter(const char *folder, const char *access, const char *filter, const char *parameters);
 /* Files that belong to no machine, joined by spaces; the caller frees. */
 char *folder_cloud_litter(const char *folder);
 

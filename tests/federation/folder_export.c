@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -18,6 +19,7 @@
 
 #define GRAIN 65536 /* changes are told in pieces of this */
 #define EXPORTS_MAX 16
+#define WORDS_MAX 32
 
 extern char **environ;
 
@@ -25,6 +27,7 @@ static struct served {
     char id[37], machine[37], folder[128];
     pid_t pids[4];
     size_t count;
+    bool write;
 } served[EXPORTS_MAX];
 
 static struct served *find_served(const char *folder, const char *machine, const char *id)
@@ -51,12 +54,33 @@ static void await_socket(const char *path)
     folder_require(false, path);
 }
 
-static pid_t serve(const char *path, const char *socket_path, bool write)
+static void add_words(const char **argv, size_t *count, struct arena *arena, const char *words)
 {
-    char *file = xasprintf("file=%s", path);
-    const char *argv[] = {"nbdkit", "-f",        "--exit-with-parent",
-                          "-U",     socket_path, write ? "--threads=4" : "-r",
-                          "file",   file,        NULL};
+    char *rest = arena_strdup(arena, words);
+    for (char *word; (word = strtok_r(rest, " ", &rest));) {
+        folder_require(*count < WORDS_MAX - 1, words);
+        argv[(*count)++] = word;
+    }
+}
+
+static pid_t serve(struct act *act, const char *path, const char *socket_path, bool write)
+{
+    struct arena *arena = act->call->arena;
+    json_t *filtered = folder_setting(act->session->folder, write ? "write" : "read");
+    const char *argv[WORDS_MAX];
+    size_t count = 0;
+    add_words(argv, &count, arena,
+              arena_printf(arena, "nbdkit -f --exit-with-parent %s -U %s", write ? "--threads=4" : "-r",
+                           socket_path));
+    if (filtered)
+        argv[count++] =
+            arena_printf(arena, "--filter=%s", json_string_value(json_object_get(filtered, "filter")));
+    argv[count++] = "file";
+    argv[count++] = arena_printf(arena, "file=%s", path);
+    if (filtered)
+        add_words(argv, &count, arena, json_string_value(json_object_get(filtered, "parameters")));
+    argv[count] = NULL;
+    json_decref(filtered);
     pid_t pid;
     posix_spawn_file_actions_t quiet; /* it complains of whoever only looks whether it is up */
     folder_require(!posix_spawn_file_actions_init(&quiet) &&
@@ -67,8 +91,14 @@ static pid_t serve(const char *path, const char *socket_path, bool write)
                    "nbdkit");
     (void)posix_spawn_file_actions_destroy(&quiet);
     await_socket(socket_path);
-    free(file);
     return pid;
+}
+
+static off_t size_of(const char *path)
+{
+    struct stat status;
+    folder_require(!stat(path, &status), path);
+    return status.st_size;
 }
 
 static const struct driver_extent *differences(struct arena *arena, const char *one, const char *other,
@@ -113,14 +143,15 @@ static void open_disk(struct act *act, const struct driver_export_spec *spec, si
     }
     if (spec->since) {
         char *old = folder_disk(folder, act->id, i, spec->since);
-        disk->changed_known = !access(old, F_OK);
+        bool there = !access(old, F_OK);
+        disk->changed_known = there && size_of(old) == size_of(path);
         if (disk->changed_known)
             disk->changed = differences(arena, path, old, &disk->changed_count);
         else
-            disk->full_reason = "the checkpoint is lost";
+            disk->full_reason = there ? "it was resized" : "the checkpoint is lost";
         free(old);
     }
-    *ret_pid = serve(path, socket_path, spec->access == DRIVER_WRITE);
+    *ret_pid = serve(act, path, socket_path, spec->access == DRIVER_WRITE);
     free(socket_path);
     free(point);
     free(raw);
@@ -156,6 +187,7 @@ static struct error *do_export_open(struct act *act)
     (void)snprintf(s->id, sizeof s->id, "%s", spec->id);
     (void)snprintf(s->machine, sizeof s->machine, "%s", act->id);
     (void)snprintf(s->folder, sizeof s->folder, "%s", act->session->folder);
+    s->write = spec->access == DRIVER_WRITE;
     s->count = folder_disks(act->machine);
     *opened = (struct driver_export){.disk_count = s->count, .running = folder_is(act->machine, "running")};
     opened->disks = arena_array(act->call->arena, s->count, sizeof *opened->disks);
@@ -177,12 +209,34 @@ struct error *folder_export_open(struct driver_session *session, const struct dr
     return folder_run(&act, do_export_open);
 }
 
+/* A byte of the first disk is not what was written. */
+static void rot(struct act *act)
+{
+    json_t *json = folder_setting(act->session->folder, "rot");
+    int times = (int)json_integer_value(json_object_get(json, "times"));
+    long at = (long)json_integer_value(json_object_get(json, "at"));
+    json_decref(json);
+    if (!times)
+        return;
+    char *path = folder_disk(act->session->folder, act->id, 0, "raw"), byte;
+    int file = open(path, O_RDWR | O_CLOEXEC);
+    folder_require(file >= 0 && pread(file, &byte, 1, at) == 1, path);
+    byte = (char)(byte ^ 0x20);
+    folder_require(pwrite(file, &byte, 1, at) == 1 && !close(file), path);
+    free(path);
+    folder_set(act->session->folder, "rot",
+               times > 1 ? json_pack("{s:i, s:i}", "at", (int)at, "times", times - 1) : NULL);
+}
+
 static struct error *do_export_close(struct act *act)
 {
     const char *id = act->in;
     struct served *s = find_served(act->session->folder, act->id, id);
+    bool write = s && s->write;
     if (s)
         end_served(s);
+    if (write)
+        rot(act);
     char *end = xasprintf(".%s", id); /* a point in time without a checkpoint */
     folder_remove(act->session->folder, act->id, end);
     free(end);

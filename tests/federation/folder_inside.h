@@ -10,6 +10,7 @@
 
 struct driver_session {
     char *folder;
+    long serial; /* of the folder when it was opened: see folder_cloud_expire */
 };
 
 /* One operation on one machine, under the folder's lock. */
@@ -25,6 +26,10 @@ struct act {
 struct error *folder_run(struct act *act, struct error *(*effect)(struct act *act)) ERROR_MUST_USE;
 struct error *folder_need(const struct act *act) ERROR_MUST_USE;
 
+/* A member of the folder's own file; the caller's. NULL: there is none. */
+json_t *folder_setting(const char *folder, const char *member);
+/* `value` is taken over; NULL removes it. */
+void folder_set(const char *folder, const char *member, json_t *value);
 void folder_require(bool good, const char *what);
 bool folder_is(const json_t *machine, const char *member);
 size_t folder_disks(const json_t *machine);

@@ -18,8 +18,11 @@ struct move_scene {
     struct clock *clock;
     const char *driver;
     char source[128], target[128], copies[128];
-    long acknowledged; /* records */
-    bool may_forget;   /* a rollback brings back what the source had */
+    long acknowledged;       /* records */
+    bool may_forget;         /* a rollback brings back what the source had */
+    bool hurry;              /* what is waited for before a thing is tried again is cut short */
+    void (*meanwhile)(void); /* done each time that somebody looks (scene_await); NULL: nothing */
+    const char *stall_us;    /* for brokers; NULL: as ever */
     int source_boots, target_boots;
 };
 extern struct move_scene scene;
@@ -35,6 +38,8 @@ void scene_guest(void);
 void scene_say(enum migration_event event);
 struct error *scene_try(enum migration_event event, int64_t version) ERROR_MUST_USE;
 void scene_accept(void);
+/* Both words at once, by two people who saw the same version: one is taken, and it is told which. */
+enum migration_event scene_both(enum migration_event one, enum migration_event other);
 void scene_withdraw_consent(void);
 /* A broker in a process of its own, which dies at that boundary; 0: it does not. */
 pid_t scene_broker(int die_at);
@@ -48,6 +53,8 @@ void scene_expect(const char *sql, const char *wanted);
 
 /* What holds in an ending with nothing at work. */
 void scene_check(bool on_target);
+/* The same of an instance that its fault left off, on the source. */
+void scene_check_off(void);
 
 /* For main: runs the broker when the arguments say so, and does not return then. */
 void scene_maybe_broker(int argc, char **argv);
