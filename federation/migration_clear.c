@@ -7,8 +7,11 @@
 #include "broker/base/json.h"
 #include "federation/migration_data.h"
 
-/* Stopping and starting, beside the last pass and the proof. */
-#define OVERHEAD_US (5 * MOMENT_SECOND)
+/* What a downtime has beside the last pass and the proof. The machine's own part is what an earlier cut-over
+ * of it measured; before there was one, what servers take. */
+#define SWITCH_US (3 * MOMENT_SECOND) /* fencing, looking, writing down */
+#define STOP_US (20 * MOMENT_SECOND)
+#define START_US (40 * MOMENT_SECOND)
 
 static struct error *gone_is_good(struct error *error)
 {
@@ -104,15 +107,39 @@ static const struct db_statement set_passed = {
     "UPDATE migration SET passes = $3, passed_at = $4, predicted_us = $5, progress = NULL"
     " WHERE unit_id = $1 AND id = $2"};
 
-/* A pass of changes tells how long the next one takes; one of everything, how long it takes at the most. */
-static int64_t predict(struct migration_work *work, int64_t elapsed, bool full)
+static const struct db_statement select_measured = {
+    "migration_measured",
+    "SELECT max(stop_us), max(start_us) FROM migration WHERE unit_id = $1 AND resource_id = $2"};
+
+/* Of stopping and starting the machine; one that is off has neither. */
+static struct error *predict_power(struct db *db, const struct migration_work *work, int64_t *ret_us)
+{
+    const struct migration_row *row = &work->row;
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    *ret_us = 0;
+    if (strcmp(work->instance.power, "on"))
+        return NULL;
+    TRY(db_query_one(db, &select_measured, DB_VALUES(db_text(row->unit), db_text(row->resource)), "row",
+                     &rows));
+    *ret_us = (db_is_null(rows, 0, 0) ? STOP_US : db_get_int(rows, 0, 0)) +
+              (db_is_null(rows, 0, 1) ? START_US : db_get_int(rows, 0, 1));
+    return NULL;
+}
+
+/* A pass of changes tells how long the next one takes; one of everything, how long it takes at the most. The
+ * proof opens and closes as a pass does. */
+static struct error *predict(struct db *db, struct migration_work *work, int64_t elapsed, bool full,
+                             int64_t *ret_us)
 {
     json_t *state = work->job->state;
+    int64_t power;
     if (full)
         json_put_int(state, "full_us", elapsed);
+    TRY(predict_power(db, work, &power));
     int64_t proof =
         !strcmp(work->row.proof, "full") ? json_integer_value(json_object_get(state, "full_us")) : 0;
-    return OVERHEAD_US + elapsed + proof;
+    *ret_us = power + SWITCH_US + elapsed + proof + 2 * work->around_us;
+    return NULL;
 }
 
 struct error *migration_pass_write(struct db *db, struct migration_work *work, moment now)
@@ -145,8 +172,10 @@ struct error *migration_pass_write(struct db *db, struct migration_work *work, m
         json_put_text(state, "since", arena_strdup(work->arena, plan->checkpoint));
     (void)json_object_del(state, "torn"); /* there or not */
     (void)json_object_del(state, "pass"); /* it is written down */
+    int64_t predicted;
+    TRY(predict(db, work, elapsed, full, &predicted));
     return db_run(db, &set_passed,
                   DB_VALUES(db_text(row->unit), db_text(row->id), db_int(row->passes + 1), db_moment(now),
-                            db_int(predict(work, elapsed, full))),
+                            db_int(predicted)),
                   NULL);
 }

@@ -322,12 +322,17 @@ static struct error *make_folder(const struct migration_work *work)
 static struct error *pass_between(struct opened *o)
 {
     struct migration_work *work = o->work;
+    int64_t began = moment_monotonic();
     TRY(make_folder(work));
     TRY(plan_pass(work, can_track(work, &o->source)));
     TRY(migration_clear_others(work));
     TRY(open_exports(o));
     TRY(copy_disks(o));
-    return close_exports(o);
+    TRY(close_exports(o));
+    work->around_us = moment_monotonic() - began;
+    for (size_t i = 0; i < work->passed_count; i++)
+        work->around_us -= work->passed[i].elapsed_us;
+    return NULL;
 }
 
 static struct error *run_pass(struct migration_work *work)

@@ -150,8 +150,17 @@ static struct error *swap_entries(struct db *db, struct migration_work *work, co
 static const struct db_statement set_live = {
     "migration_set_live", "UPDATE migration SET live_at = $3, hold_until = $4, hold_told = false,"
                           " measured_us = CASE WHEN was_on THEN coalesce(measured_us,"
-                          " (extract(epoch FROM $3 - down_at) * 1000000)::bigint) END"
+                          " (extract(epoch FROM $3 - down_at) * 1000000)::bigint) END,"
+                          " start_us = CASE WHEN was_on THEN $5::bigint END"
                           " WHERE unit_id = $1 AND id = $2"};
+
+/* How long it took to be there again; of one that arrived running there is nothing to tell. */
+static struct db_value start_time(const struct migration_work *work, moment now)
+{
+    const json_t *started = json_object_get(work->job->state, "started");
+    bool measured = started && !migration_moves(work->row.method) && json_integer_value(started) <= now;
+    return measured ? db_int(now - json_integer_value(started)) : db_null();
+}
 
 static struct error *go_over(struct db *db, struct migration_work *work, moment now)
 {
@@ -159,7 +168,8 @@ static struct error *go_over(struct db *db, struct migration_work *work, moment 
     TRY(relocate(db, work, &row->source, &row->target, now));
     TRY(swap_entries(db, work, SOURCE, TARGET, now));
     TRY(db_run(db, &set_live,
-               DB_VALUES(db_text(row->unit), db_text(row->id), db_moment(now), db_moment(now + row->hold_us)),
+               DB_VALUES(db_text(row->unit), db_text(row->id), db_moment(now), db_moment(now + row->hold_us),
+                         start_time(work, now)),
                NULL));
     return let_go(db, work, NULL, now);
 }
@@ -195,6 +205,10 @@ static struct error *go_back(struct db *db, struct migration_work *work, moment 
     return resource_meter(db, &work->instance, now);
 }
 
+static const struct db_statement set_down = {
+    "migration_set_down",
+    "UPDATE migration SET down_at = coalesce(down_at, $3) WHERE unit_id = $1 AND id = $2"};
+
 struct error *migration_before(struct db *db, struct migration_work *work, enum migration_effect effect,
                                moment now)
 {
@@ -207,14 +221,22 @@ struct error *migration_before(struct db *db, struct migration_work *work, enum 
         return note_sides(db, work, &row->target, effect == MIGRATION_MOVE);
     case MIGRATION_TARGET_RELEASE:
         return note_sides(db, work, &row->target, true);
+    case MIGRATION_SOURCE_STOP: /* its service ends with the word to shut down */
+        return db_run(db, &set_down, DB_VALUES(db_text(row->unit), db_text(row->id), db_moment(now)), NULL);
+    case MIGRATION_TARGET_START:
+        if (json_object_get(work->job->state, "started"))
+            return NULL;
+        json_put_int(work->job->state, "started", now);
+        return job_save(work->job);
     default:
         return NULL;
     }
 }
 
-static const struct db_statement set_down = {
-    "migration_set_down",
-    "UPDATE migration SET down_at = coalesce(down_at, $3) WHERE unit_id = $1 AND id = $2"};
+static const struct db_statement set_stopped = {
+    "migration_set_stopped",
+    "UPDATE migration SET stop_us = (extract(epoch FROM $3 - down_at) * 1000000)::bigint"
+    " WHERE unit_id = $1 AND id = $2 AND was_on AND down_at <= $3"};
 
 #define LIVE_DOWNTIME_US 300000 /* what hypervisors aim at by themselves */
 static const struct db_statement set_predicted = {
@@ -241,7 +263,8 @@ struct error *migration_after(struct db *db, struct migration_work *work, enum m
     case MIGRATION_ROOM_TAKE:
         return take_room(db, work, now);
     case MIGRATION_SOURCE_STOP:
-        return db_run(db, &set_down, DB_VALUES(db_text(row->unit), db_text(row->id), db_moment(now)), NULL);
+        return db_run(db, &set_stopped, DB_VALUES(db_text(row->unit), db_text(row->id), db_moment(now)),
+                      NULL);
     case MIGRATION_PASS:
     case MIGRATION_LAST_PASS:
         return migration_pass_write(db, work, now);

@@ -46,6 +46,7 @@ struct migration_work {
     struct migration_pass_plan plan;
     struct migration_passed *passed;
     size_t passed_count;
+    int64_t around_us;   /* of the pass beside the copying: opening and closing what is copied */
     int64_t downtime_us; /* of a live move, as the hypervisors told it; -1: not told */
     int64_t asked_at;    /* monotonic: when the row was last asked whether it moved on */
     bool moved_on;

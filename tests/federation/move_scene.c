@@ -442,6 +442,25 @@ bool scene_await(pid_t pid, const char *state)
     return false;
 }
 
+void scene_wake(void)
+{
+    pg_exec(scene.pg,
+            "UPDATE job SET run_at = now() WHERE state = 'queued'; SELECT pg_notify('job_ready', '')");
+}
+
+void scene_await_sql(const char *sql)
+{
+    int64_t until = moment_monotonic() + 60 * MOMENT_SECOND;
+    while (pg_number(scene.pg, sql) <= 0) {
+        if (moment_monotonic() > until)
+            fail_msg("not within a minute: %s", sql);
+        if (scene.hurry)
+            scene_wake();
+        scene_guest();
+        (void)nanosleep(&(struct timespec){0, 20000000}, NULL); /* between two looks */
+    }
+}
+
 char *scene_text(const char *sql)
 {
     return pg_value(scene.pg, sql);

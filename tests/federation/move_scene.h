@@ -48,6 +48,10 @@ pid_t scene_broker_failing(const char *operation, const char *code, int times);
 void scene_kill(pid_t pid);
 /* False: the broker has died meanwhile; its process is gone then. Fails the test after two minutes. */
 bool scene_await(pid_t pid, const char *state);
+/* What waits looks again. */
+void scene_wake(void);
+/* Until the query gives more than 0, the guest going on; at most a minute. */
+void scene_await_sql(const char *sql);
 char *scene_text(const char *sql);
 void scene_expect(const char *sql, const char *wanted);
 

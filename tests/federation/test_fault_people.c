@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static void go(pid_t broker, const char *state)
 {
@@ -80,8 +79,7 @@ static void a_consent_withdrawn_while_it_waits(void **state)
     pid_t broker = begin(MIGRATION_WARM);
     go(broker, "synced");
     scene_withdraw_consent();
-    pg_exec(scene.pg,
-            "UPDATE job SET run_at = now() WHERE state = 'queued'; SELECT pg_notify('job_ready', '')");
+    scene_wake();
     go(broker, "cancelled");
     scene_check(false);
     scene_kill(broker);
@@ -206,18 +204,6 @@ static void a_fence_that_is_taken_off_by_hand(void **state)
     scene_kill(broker);
 }
 
-static void await(const char *sql)
-{
-    int64_t until = moment_monotonic() + 60 * MOMENT_SECOND;
-    while (!pg_number(scene.pg, sql)) {
-        if (moment_monotonic() > until)
-            fail_msg("not within a minute: %s", sql);
-        pg_exec(scene.pg,
-                "UPDATE job SET run_at = now() WHERE state = 'queued'; SELECT pg_notify('job_ready', '')");
-        (void)nanosleep(&(struct timespec){0, 20000000}, NULL); /* between two looks */
-    }
-}
-
 static void a_held_source_that_is_set_free_is_told(void **state)
 {
     pid_t broker = begin(MIGRATION_WARM);
@@ -225,16 +211,16 @@ static void a_held_source_that_is_set_free_is_told(void **state)
     scene_say(MIGRATION_EVENT_CUTOVER);
     go(broker, "holding");
     folder_cloud_fence(scene.source, MOVE_INSTANCE, false);
-    await("SELECT count(*) FROM migration WHERE error LIKE 'the source is not fenced any more%'");
+    scene_await_sql("SELECT count(*) FROM migration WHERE error LIKE 'the source is not fenced any more%'");
     folder_cloud_start(scene.source, MOVE_INSTANCE);
-    await("SELECT count(*) FROM migration WHERE error LIKE 'the source runs beside the target%'");
+    scene_await_sql("SELECT count(*) FROM migration WHERE error LIKE 'the source runs beside the target%'");
     refused(scene_try(MIGRATION_EVENT_COMMIT, -1), ERR_CONFLICT);
     scene_expect("SELECT string_agg(data ->> 'running', ',' ORDER BY id) FROM event WHERE type ="
                  " 'migration.unfenced' AND cloud_id = 'c'",
                  "false,true");
     folder_cloud_cut(scene.source, MOVE_INSTANCE);
     folder_cloud_fence(scene.source, MOVE_INSTANCE, true);
-    await("SELECT count(*) FROM migration WHERE error IS NULL");
+    scene_await_sql("SELECT count(*) FROM migration WHERE error IS NULL");
     scene_kill(broker);
 }
 

@@ -49,6 +49,87 @@ static void a_warm_move_and_its_commit(void **state)
     scene_kill(broker);
 }
 
+#define PREDICTED "SELECT predicted_us / 1000000 FROM migration WHERE id = '" MOVE_ID "'"
+
+/* An earlier move of the same machine, which measured that. */
+static void add_earlier_move(const char *measured)
+{
+    char *sql =
+        xasprintf("INSERT INTO migration SELECT (jsonb_populate_record(m, '{\"id\": \"" MOVE_VOLUME
+                  "\", \"state\": \"rolled-back\", \"ended_at\": \"2026-01-01Z\", %s}')).* FROM migration m",
+                  measured);
+    pg_exec(scene.pg, sql);
+    free(sql);
+}
+
+/* The agreed window is compared with it, so it has all that the service is away for: until something is known
+ * of the machine what servers take to stop and start, then what this one took. */
+static void the_predicted_downtime_is_all_of_it(void **state)
+{
+    scene_begin("folder", MIGRATION_WARM, 60 * MOMENT_SECOND);
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    scene_await_sql("SELECT count(*) FROM migration WHERE passes > 0");
+    assert_in_range(pg_number(scene.pg, PREDICTED), 63, 90); /* 20 + 40 + 3 */
+    scene_expect("SELECT state FROM migration", "copying");  /* which is longer than agreed */
+    scene_kill(broker);
+
+    scene_begin("folder", MIGRATION_WARM, 60 * MOMENT_SECOND);
+    add_earlier_move("\"stop_us\": 4000000, \"start_us\": 9000000");
+    scene_say(MIGRATION_EVENT_START);
+    broker = scene_broker(0);
+    scene_await_sql("SELECT count(*) FROM migration WHERE passes > 0 AND id = '" MOVE_ID "'");
+    assert_in_range(pg_number(scene.pg, PREDICTED), 16, 40);
+    scene_kill(broker);
+
+    scene_begin("folder", MIGRATION_WARM, 0);
+    pg_exec(scene.pg, "UPDATE resource SET power = 'off' WHERE kind = 'instance'");
+    folder_cloud_cut(scene.source, MOVE_INSTANCE);
+    scene_say(MIGRATION_EVENT_START);
+    broker = scene_broker(0);
+    go(broker, "synced");
+    assert_in_range(pg_number(scene.pg, PREDICTED), 3, 30); /* nobody stops or starts it */
+    scene_kill(broker);
+}
+
+/* Passes that do not help are not repeated for ever: a person agrees to more, or cancels. */
+static void passes_that_never_fit_wait_for_a_person(void **state)
+{
+    scene_begin("folder", MIGRATION_WARM, 10 * MOMENT_SECOND);
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    scene_await_sql("SELECT count(*) FROM migration WHERE error LIKE '%longer than what is agreed%'");
+    scene_expect("SELECT state FROM migration", "copying");
+    int64_t passes = pg_number(scene.pg, "SELECT passes FROM migration");
+    assert_in_range(passes, 4, 20);
+    refused(scene_try(MIGRATION_EVENT_CUTOVER, -1), ERR_CONFLICT);
+    char *looked = scene_text("SELECT 'SELECT count(*) FROM job WHERE fence > ' || fence + 2 FROM job");
+    scene.hurry = true;
+    scene_await_sql(looked); /* looking again is no new pass */
+    free(looked);
+    assert_int_equal(pg_number(scene.pg, "SELECT passes FROM migration"), passes);
+    pg_exec(scene.pg, "UPDATE migration SET downtime_us = 120000000, version = version + 1");
+    scene_wake();
+    go(broker, "synced");
+    scene_kill(broker);
+}
+
+static void a_cut_over_measures_the_machine(void **state)
+{
+    scene_begin("folder", MIGRATION_WARM, 0);
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_kill(broker);
+    broker = scene_broker_failing("instance_stop", "busy", 1); /* half a second more */
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    scene_expect(
+        "SELECT stop_us >= 500000 AND start_us > 0 AND measured_us >= stop_us + start_us FROM migration",
+        "t");
+    scene_kill(broker);
+}
+
 static void a_rollback_while_it_is_held(void **state)
 {
     scene_begin("folder", MIGRATION_WARM, 0);
@@ -205,6 +286,9 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_warm_move_and_its_commit),
+        cmocka_unit_test(the_predicted_downtime_is_all_of_it),
+        cmocka_unit_test(passes_that_never_fit_wait_for_a_person),
+        cmocka_unit_test(a_cut_over_measures_the_machine),
         cmocka_unit_test(a_rollback_while_it_is_held),
         cmocka_unit_test(the_agreement_says_who_pays_for_the_overlap),
         cmocka_unit_test(a_move_that_is_cancelled),
@@ -215,5 +299,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_live_move_killed_at_every_boundary),
     };
     scene_maybe_broker(argc, argv);
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     return cmocka_run_group_tests(tests, scene_open, scene_close);
 }
