@@ -288,10 +288,16 @@ void move_plan(struct moves *moves, struct machine *machine, const char *method)
     char *assessment = id_in(
         CLIENT(moves, w->admin, "migrate", "assess", machine->id, "--to", "there", "--zone", "extranet"));
     free(machine->migration);
+    machine->migration = NULL;
     machine->migration = id_in(CLIENT(moves, w->admin, "migrate", "plan", "--instance", machine->id,
                                       "--assessment", assessment, method ? "--method" : NULL, method));
     free(assessment);
-    move_expect(moves, machine, "SELECT state FROM migration WHERE id = '%s'", "assessed");
+    move_expect(
+        moves, machine,
+        "SELECT (state = 'consented') = EXISTS (SELECT FROM consent c WHERE c.unit_id = m.unit_id AND"
+        " m.resource_id::text = ANY (c.instances::text[]) AND c.withdrawn_at IS NULL) FROM migration m"
+        " WHERE id = '%s' AND state IN ('assessed', 'consented')",
+        "t");
 }
 
 char *move_consent(struct moves *moves, const struct machine *machine)

@@ -139,6 +139,13 @@ void kvmcloud_command(const struct kvmcloud *cloud, const char *command)
         die(command);
 }
 
+int kvmcloud_run(const struct kvmcloud *cloud, char *output, size_t size, const char *script)
+{
+    if (output && size > 0)
+        *output = '\0';
+    return run((const char *const[]){SCRIPT, "run", cloud->folder, script, NULL}, output, size);
+}
+
 int kvmcloud_virsh(const struct kvmcloud *cloud, char *output, size_t size, const char *const *arguments)
 {
     const char *argv[ARGUMENTS_MAX] = {"virsh", "-q", "-c", cloud->url};

@@ -28,6 +28,8 @@ const char *kvmcloud_cable(const struct kvmcloud *cloud); /* of one at an addres
 struct driver_endpoint kvmcloud_endpoint(const struct kvmcloud *cloud);
 /* "crash", "freeze", "thaw"; aborts when it fails. */
 void kvmcloud_command(const struct kvmcloud *cloud, const char *command);
+/* A line of shell in its mounts and processes; output and exit status as below. */
+int kvmcloud_run(const struct kvmcloud *cloud, char *output, size_t size, const char *script);
 /* virsh on this cloud with further arguments, NULL-ended: the driver's other pair of eyes. Gives its exit
  * status; its output goes to `output` (cut at `size`) unless that is NULL. */
 int kvmcloud_virsh(const struct kvmcloud *cloud, char *output, size_t size, const char *const *arguments);
