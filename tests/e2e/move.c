@@ -227,6 +227,19 @@ unsigned moves_journal_writes(const struct moves *moves, const struct kvmcloud *
     }
 }
 
+void moves_journal_goes_on(const struct moves *moves, const struct kvmcloud *cloud,
+                           const struct machine *machine, unsigned said)
+{
+    (void)moves_journal_writes(moves, cloud, machine, said);
+    BUF_AUTO struct buf text = BUF_INIT(TEXT_MAX);
+    char *file = file_of(cloud, machine->id, "-console.log");
+    read_file(file, &text);
+    free(file);
+    unsigned first = journal_first(buf_text(&text), machine->name);
+    if (first <= said)
+        fail_msg("%s goes on with record %u, and had said %u before", machine->name, first, said);
+}
+
 void moves_journal_check(struct moves *moves, const struct kvmcloud *cloud, const struct machine *machine,
                          unsigned said)
 {

@@ -41,6 +41,10 @@ unsigned moves_journal_said(const struct moves *moves, const struct kvmcloud *cl
                             const struct machine *machine);
 unsigned moves_journal_writes(const struct moves *moves, const struct kvmcloud *cloud,
                               const struct machine *machine, unsigned least);
+/* It goes on in a cloud that it came to, behind the last record that it said before: one that it writes a
+ * second time there was lost on the way. */
+void moves_journal_goes_on(const struct moves *moves, const struct kvmcloud *cloud,
+                           const struct machine *machine, unsigned said);
 /* It is stopped through the API, and its journal checked where it is. */
 void moves_journal_check(struct moves *moves, const struct kvmcloud *cloud, const struct machine *machine,
                          unsigned said);

@@ -41,7 +41,7 @@ static unsigned move_over(struct moves *moves, struct machine *machine, const ch
     move_expect_rows(moves, machine, "there");
     move_expect_fenced(moves->here, machine);
     assert_string_equal(moves_power(moves->there, machine), "running");
-    (void)moves_journal_writes(moves, moves->there, machine, left_at);
+    moves_journal_goes_on(moves, moves->there, machine, left_at);
     move_expect_show(moves, machine, "holding");
     return left_at;
 }

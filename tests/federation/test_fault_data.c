@@ -70,17 +70,19 @@ static void cancelled_with(pid_t broker, const char *from, const char *why)
     scene_kill(broker);
 }
 
-/* No room is what does not heal by waiting: it is told at once, also while the service is down for it. */
+/* No room is what does not heal by waiting: nothing is tried again, which would take three minutes. */
 static void a_target_that_is_full(void **state)
 {
     set_errors(true);
     pid_t broker = begin();
+    scene.hurry = false;
     serve_with(scene.target, "write", "error=ENOSPC error-pwrite-rate=100%");
     cancelled_with(broker, "copying", "No space left");
     scene_expect("SELECT count(*) FROM migration_pass", "0");
 
     set_errors(false);
     broker = begin();
+    scene.hurry = false;
     serve_with(scene.target, "write", "error=ENOSPC error-pwrite-rate=100%");
     go(broker, "synced");
     set_errors(true);
@@ -142,6 +144,33 @@ static void errors_now_and_then(void **state)
     healed = false;
     to_the_end(broker);
     (void)unlink(error_file); /* there, unless it was healed */
+}
+
+static void answer_after_a_while(void)
+{
+    if (healed || !pg_number(scene.pg, "SELECT count(*) FROM job WHERE (saved ->> 'tries')::int >= 2"))
+        return;
+    healed = true;
+    folder_cloud_filter(scene.source, "read", "delay", "rdelay=0");
+}
+
+/* Neither an error nor data: it is given up after a second here, and begun again where it was. */
+static void a_source_that_does_not_answer(void **state)
+{
+    scene_begin("folder", MIGRATION_WARM, 0);
+    scene.hurry = true;
+    scene.stall_us = "1000000";
+    for (int i = 0; i < 64; i++)
+        scene_guest();
+    folder_cloud_filter(scene.source, "read", "delay", "rdelay=600");
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    scene_await_sql("SELECT count(*) FROM migration WHERE error LIKE '%the source is stalled%for 1000 ms%'");
+    healed = false;
+    scene.meanwhile = answer_after_a_while;
+    go(broker, "synced");
+    assert_true(healed);
+    to_the_end(broker);
 }
 
 /* The target took it and did not keep it: whatever the pass said, the proof reads it back. */
@@ -235,6 +264,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_target_that_is_full),
         cmocka_unit_test(blocks_that_cannot_be_read),
         cmocka_unit_test(errors_now_and_then),
+        cmocka_unit_test(a_source_that_does_not_answer),
         cmocka_unit_test(a_block_that_rots),
         cmocka_unit_test(an_old_block_that_rots),
         cmocka_unit_test(a_checkpoint_that_is_lost),

@@ -43,19 +43,30 @@ void journal_format(const char *file)
                               file, file, file, file, file));
 }
 
-unsigned journal_last(const char *console, const char *name)
+/* Of whole lines. */
+static unsigned find_said(const char *console, const char *name, bool first)
 {
     ARENA_AUTO struct arena *arena = arena_new();
     const char *mark = arena_printf(arena, "yunqiao guest %s journal ", name);
-    unsigned last = 0;
-    for (const char *at = console; (at = strstr(at, mark));) {
+    unsigned said = 0;
+    for (const char *at = console; (at = strstr(at, mark)) && !(first && said);) {
         char *end;
         at += strlen(mark);
         unsigned long number = strtoul(at, &end, 10);
-        if (*end == '\r' || *end == '\n') /* the line is whole */
-            last = (unsigned)number;
+        if (*end == '\r' || *end == '\n')
+            said = (unsigned)number;
     }
-    return last;
+    return said;
+}
+
+unsigned journal_last(const char *console, const char *name)
+{
+    return find_said(console, name, false);
+}
+
+unsigned journal_first(const char *console, const char *name)
+{
+    return find_said(console, name, true);
 }
 
 static unsigned check_records(FILE *log, const char *name)
