@@ -84,6 +84,16 @@ bool migration_safe(const struct migration_side *side)
     X(NEED_APPROVALS, ERR_CONFLICT, "approvals are missing", facts->approved)                                \
     X(NEED_WINDOW, ERR_CONFLICT, "the agreed window is not open", facts->window)                             \
     X(NEED_FIT, ERR_CONFLICT, "the predicted downtime is longer than what is agreed", migration_fits(facts)) \
+    X(NEED_COPY, ERR_CONFLICT,                                                                               \
+      "by the methods live and mobility the hypervisors copy and switch in one: before that there is "       \
+      "nothing to boot",                                                                                     \
+      !migration_moves(facts->method))                                                                       \
+    X(NEED_COPY_BEFORE, ERR_CONFLICT,                                                                        \
+      "by the method cold the disks are copied at the cut-over: before that there is nothing to boot",       \
+      facts->method != MIGRATION_COLD)                                                                       \
+    X(NEED_TEST, ERR_CONFLICT,                                                                               \
+      "the terms want a test boot, and the last one has not passed or there is none",                        \
+      !facts->test_required || facts->test_passed)                                                           \
     X(NEED_SOURCE, ERR_CONFLICT, "the source is not there any more", source->known && source->there)         \
     X(NEED_SOURCE_SAFE, ERR_CONFLICT, "the source is not known to be off and fenced",                        \
       source->there &&migration_safe(source))                                                                \
@@ -159,8 +169,8 @@ static const struct transition transitions[] = {
     T(COPYING, CANCEL, CANCELLING, 0),
     T(COPYING, BROKEN, CANCELLING, 0),
     T(SYNCED, GREW, COPYING, 0),
-    T(SYNCED, TEST, TESTING, BIT(NEED_CONSENT)),
-    T(SYNCED, CUTOVER, CUTTING_OVER, PAPERS | BIT(NEED_WINDOW) | BIT(NEED_FIT)),
+    T(SYNCED, TEST, TESTING, BIT(NEED_CONSENT) | BIT(NEED_COPY) | BIT(NEED_COPY_BEFORE)),
+    T(SYNCED, CUTOVER, CUTTING_OVER, PAPERS | BIT(NEED_WINDOW) | BIT(NEED_FIT) | BIT(NEED_TEST)),
     T(SYNCED, WITHDRAWN, CANCELLING, 0),
     T(SYNCED, CANCEL, CANCELLING, 0),
     T(SYNCED, BROKEN, CANCELLING, 0),

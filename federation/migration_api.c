@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/base/id.h"
+#include "broker/control/fleet.h"
 #include "broker/control/resource.h"
 #include "broker/control/view.h"
 #include "federation/migration_new.h"
@@ -11,6 +12,7 @@
 #include "federation/services.h"
 
 #define REASON_MAX 1000
+#define EXPECT_MAX 200 /* characters that a console is searched for */
 #define DOWNTIME_MAX_S (7 * 86400)
 #define HOLD_DAYS_DEFAULT 7
 #define HOLD_DAYS_MAX 90
@@ -73,6 +75,7 @@ static const struct json_member new_members[] = {
     {JSON_MEMBER(struct migration_wish, commits_itself), .want = JSON_WANT_BOOL},
     {JSON_MEMBER(struct migration_wish, bandwidth), .want = JSON_WANT_INT, .min = 0, .max = BANDWIDTH_MAX},
     {JSON_MEMBER(struct migration_wish, proof), .want = JSON_WANT_CHOICE, .choices = proofs},
+    {JSON_MEMBER(struct migration_wish, test_required), .want = JSON_WANT_BOOL},
 };
 static const struct json_spec new_spec = JSON_SPEC(struct migration_wish, new_members);
 
@@ -157,6 +160,65 @@ static struct error *say(struct http_call *call, enum migration_event event, str
     return answer_one(call, after.id, 200, answer);
 }
 
+struct testing {
+    const char *reason;
+    struct migration_test_terms terms;
+};
+#define TEST(field) .name = #field, .offset = offsetof(struct testing, terms.field)
+static const struct json_member test_members[] = {
+    {JSON_MEMBER(struct testing, reason), .want = JSON_WANT_TEXT, .min = 1, .max = REASON_MAX},
+    {TEST(seconds), .want = JSON_WANT_INT, .min = 1, .max = MIGRATION_TEST_SECONDS_MAX},
+    {TEST(stays_seconds), .want = JSON_WANT_INT, .min = 1, .max = MIGRATION_TEST_SECONDS_MAX},
+    {TEST(expect_console), .want = JSON_WANT_TEXT, .min = 1, .max = EXPECT_MAX},
+    {TEST(agent), .want = JSON_WANT_BOOL},
+};
+static const struct json_spec test_spec = JSON_SPEC(struct testing, test_members);
+#undef TEST
+
+static const struct db_statement select_driver = {
+    "migration_target_driver",
+    "SELECT e.driver, m.method FROM migration m JOIN endpoint e ON e.id = m.target_endpoint_id"
+    " WHERE m.id = $1::uuid"};
+
+/* What the target's driver cannot do is told at once; the rest is the state machine's to say. */
+static struct error *check_driver(struct http_call *call, const struct migration_saying *saying)
+{
+    const struct federation_services *services = call->context;
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query_one(call->db, &select_driver, DB_VALUES(db_text(saying->id)), "such migration", &rows));
+    const char *name = db_get_text(rows, 0, 0);
+    const struct driver *driver = fleet_driver(services->control.fleet, name);
+    unsigned can = driver ? driver->capabilities : 0;
+    if (migration_moves(migration_method_find(db_get_text(rows, 0, 1))))
+        return NULL;
+    if (!(can & DRIVER_CAN_TEST))
+        return error_new(ERR_CONFLICT, "the target's driver %s cannot boot tests", name);
+    if (saying->test->expect_console && !(can & DRIVER_CAN_CONSOLE))
+        return error_member("/expect_console", "cannot be looked for: the target's driver shows no console");
+    return NULL;
+}
+
+static struct error *test(struct http_call *call, struct http_answer *answer)
+{
+    struct testing testing = {.terms = {.seconds = MIGRATION_TEST_SECONDS_DEFAULT}};
+    struct migration_saying saying = {.event = MIGRATION_EVENT_TEST, .test = &testing.terms};
+    struct migration_row after;
+    if (call->body)
+        TRY(http_read_body(call, &test_spec, &testing));
+    if (!testing.terms.stays_seconds)
+        testing.terms.stays_seconds = testing.terms.seconds < MIGRATION_TEST_STAYS_DEFAULT
+                                          ? testing.terms.seconds
+                                          : MIGRATION_TEST_STAYS_DEFAULT;
+    if (testing.terms.stays_seconds > testing.terms.seconds)
+        return error_member("/stays_seconds", "must not be more than /seconds");
+    saying.why = testing.reason;
+    TRY(find(call, &saying));
+    TRY(check_driver(call, &saying));
+    TRY(migration_say(call->db, call->arena, &saying, call->now, &after));
+    audit(&after, answer);
+    return answer_one(call, after.id, 200, answer);
+}
+
 #define WORD(name, event)                                                         \
     static struct error *name(struct http_call *call, struct http_answer *answer) \
     {                                                                             \
@@ -225,12 +287,14 @@ static struct error *accept(struct http_call *call, struct http_answer *answer)
 struct terms {
     struct migration_window window;
     int64_t downtime_seconds, hold_days, bandwidth;
+    bool test_required, test_told;
 };
 static const struct json_member terms_members[] = {
     {JSON_MEMBER(struct terms, window), .want = JSON_WANT_OBJECT, .spec = &window_spec},
     {JSON_MEMBER(struct terms, downtime_seconds), .want = JSON_WANT_INT, .min = 0, .max = DOWNTIME_MAX_S},
     {JSON_MEMBER(struct terms, hold_days), .want = JSON_WANT_INT, .min = 1, .max = HOLD_DAYS_MAX},
     {JSON_MEMBER(struct terms, bandwidth), .want = JSON_WANT_INT, .min = 0, .max = BANDWIDTH_MAX},
+    {JSON_MEMBER(struct terms, test_required), .want = JSON_WANT_BOOL},
 };
 static const struct json_spec terms_spec = JSON_SPEC(struct terms, terms_members);
 
@@ -247,6 +311,13 @@ static struct error *set_terms(struct db *db, struct migration_row *m, void *con
         m->hold_us = terms->hold_days * MOMENT_DAY;
     if (terms->bandwidth >= 0)
         m->bandwidth = terms->bandwidth;
+    if (terms->test_required && m->method != MIGRATION_WARM)
+        return error_member("/test_required",
+                            "cannot be: by the method %s there is nothing to boot before "
+                            "the cut-over",
+                            migration_method_name(m->method));
+    if (terms->test_told)
+        TRY(migration_test_require(db, m, terms->test_required));
     return migration_set_terms(db, m);
 }
 
@@ -255,6 +326,7 @@ static struct error *patch(struct http_call *call, struct http_answer *answer)
     struct migration_saying saying = {0};
     struct terms terms = {.downtime_seconds = -1, .hold_days = -1, .bandwidth = -1};
     TRY(http_read_body(call, &terms_spec, &terms));
+    terms.test_told = json_object_get(call->body, "test_required") != NULL;
     TRY(check_window(&terms.window));
     TRY(find(call, &saying));
     return change(call, &saying, set_terms, &terms, answer);
@@ -271,6 +343,7 @@ static const struct http_route routes[] = {
     {"DELETE", "/v1/migrations/{migration}", cancel, OPERATE, HTTP_CONDITIONAL, NULL},
     {"POST", "/v1/migrations/{migration}:approve", approve, "migrations:approve", HTTP_CONDITIONAL, NULL},
     {"POST", "/v1/migrations/{migration}:start", start, OPERATE, HTTP_CONDITIONAL, NULL},
+    {"POST", "/v1/migrations/{migration}:test", test, OPERATE, HTTP_CONDITIONAL, NULL},
     {"POST", "/v1/migrations/{migration}:cutover", cutover, OPERATE, HTTP_CONDITIONAL, NULL},
     {"POST", "/v1/migrations/{migration}:rollback", rollback, OPERATE, HTTP_CONDITIONAL, NULL},
     {"POST", "/v1/migrations/{migration}:commit", commit, OPERATE, HTTP_CONDITIONAL, NULL},

@@ -49,6 +49,8 @@ static struct error *read_body(struct db *db, void *context)
                             json_string_value(json_object_get(args, "migration"))));
     TRY(check_consent(db, work, now, &consented));
     TRY(migration_known(db, &work->row, consented, now, &work->facts));
+    if (work->row.state == MIGRATION_TESTING)
+        TRY(migration_test_load(db, work->arena, &work->row, &work->test));
     work->facts.behind = now - work->row.passed_at >= PASS_EVERY_US;
     work->facts.stuck = json_integer_value(json_object_get(work->job->state, "flat")) >= FLAT_MAX;
     return NULL;
@@ -158,8 +160,10 @@ struct error *migration_perform(struct migration_work *work, enum migration_effe
     case MIGRATION_MOVE:
     case MIGRATION_MOVE_SETTLE:
         return migration_perform_live(work, effect);
+    case MIGRATION_TEST_MAKE:
+    case MIGRATION_TEST_RUN:
     case MIGRATION_TEST_REMOVE:
-        return NULL; /* none is made: nobody's word leads to testing yet */
+        return migration_perform_test(work, effect);
     default:
         return migration_perform_side(work, effect);
     }
@@ -207,6 +211,46 @@ static bool may_heal(enum error_code code)
            code == ERR_SERIALIZATION || code == ERR_CONFLICT || code == ERR_CANCELLED;
 }
 
+static enum migration_effect present_effect(const struct migration_work *work)
+{
+    const struct migration_steps *steps =
+        migration_steps(&migration_table, work->row.state, work->row.method);
+    return work->row.step < steps->count ? steps->effects[work->row.step] : MIGRATION_EFFECT_COUNT;
+}
+
+/* Making or running a test boot: if that does not work, the test has failed, and not the move. */
+static bool is_test(const struct migration_work *work)
+{
+    enum migration_effect effect = present_effect(work);
+    return effect == MIGRATION_TEST_MAKE || effect == MIGRATION_TEST_RUN;
+}
+
+/* Nothing is lost while a test waits for its removal, and the move is worth more than it: a provider that
+ * cannot be reached is waited for. */
+static bool is_test_removal(const struct migration_work *work)
+{
+    return work->row.state == MIGRATION_TESTING && present_effect(work) == MIGRATION_TEST_REMOVE;
+}
+
+static struct error *give_up_body(struct db *db, void *context)
+{
+    struct trouble *trouble = context;
+    struct migration_work *work = trouble->work;
+    struct migration_row row = work->row; /* a transaction may run again */
+    moment now = clock_now(work->job->clock);
+    const struct migration_test_result result = {.outcome = "failed", .why = trouble->text};
+    TRY(migration_still(db, &row));
+    TRY(migration_test_end(db, &row, &result, now));
+    TRY(job_save(work->job));
+    return migration_stepped(db, &row, row.step + 1, now);
+}
+
+static struct error *give_up_test(struct migration_work *work, const char *text)
+{
+    struct trouble trouble = {work, text};
+    return job_transaction(work->job, DB_READ_COMMITTED, give_up_body, &trouble);
+}
+
 /* Takes `error`. *ret_again: another turn at once. */
 static struct error *failed(struct migration_work *work, struct error *error, bool *ret_again)
 {
@@ -221,13 +265,15 @@ static struct error *failed(struct migration_work *work, struct error *error, bo
     int64_t tries = count_try(work);
     log_warning("migration.trouble", LOG_TEXT("migration", work->row.id), LOG_INT("tries", tries),
                 LOG_CAUSE(error));
-    if (may_heal(code) && tries < TRIES_MAX) {
+    if (may_heal(code) && (tries < TRIES_MAX || is_test_removal(work))) {
         int64_t wait = TRY_FIRST_US << (tries < 7 ? tries - 1 : 6);
         TRY(note_trouble(work, text));
         *ret_again = false;
         return job_wait(work->job, wait < TRY_MOST_US ? wait : TRY_MOST_US);
     }
     json_put_int(work->job->state, "tries", 0);
+    if (is_test(work))
+        return give_up_test(work, text);
     return tell(work, MIGRATION_EVENT_BROKEN, text);
 }
 
@@ -351,6 +397,9 @@ static struct error *act(struct migration_work *work, const struct migration_dec
                          bool *ret_again)
 {
     const char *why = decision->why;
+    if (decision->act == MIGRATION_ACT_EVENT && decision->event == MIGRATION_EVENT_TESTED)
+        why = work->test.why ? arena_printf(work->arena, "the test has failed: %s", work->test.why)
+                             : "the test has passed";
     if (work->unseen && !goes_blind(work, decision))
         return error_new(ERR_UNAVAILABLE, "%s", work->unseen);
     *ret_again = true;

@@ -8,6 +8,7 @@
 #include "broker/control/placement.h"
 #include "broker/control/resource.h"
 #include "federation/migration_plan.h"
+#include "federation/migration_test.h"
 #include "federation/migration_word.h"
 
 #define ASSESSMENT_DAYS 30 /* older ones say little about what is there now */
@@ -145,6 +146,17 @@ static struct error *choose_method(struct arena *arena, const struct migration_w
     return NULL;
 }
 
+/* There is no copy to boot before the cut-over but with a warm one. */
+static struct error *check_test(const struct migration_wish *wish, enum migration_method method)
+{
+    return wish->test_required && method != MIGRATION_WARM
+               ? error_member("/test_required",
+                              "cannot be: by the method %s there is nothing to boot before "
+                              "the cut-over",
+                              migration_method_name(method))
+               : NULL;
+}
+
 struct error *migration_new(struct db *db, struct arena *arena, const struct migration_wish *wish, moment now,
                             struct migration_row *ret_migration)
 {
@@ -173,9 +185,12 @@ struct error *migration_new(struct db *db, struct arena *arena, const struct mig
     TRY(check_place(db, arena, &m));
     TRY(check_attached(db, arena, &instance));
     TRY(choose_method(arena, wish, report, &m));
+    TRY(check_test(wish, m.method));
     m.plan = json_hold(arena, migration_plan(&m, report, now));
     m.rollback_plan = json_hold(arena, migration_rollback_plan(&m));
     TRY(migration_insert(db, &m, now));
+    if (wish->test_required)
+        TRY(migration_test_require(db, &m, true));
     TRY(migration_load(db, arena, m.unit, m.id, ret_migration));
     return migration_settle_papers(db, arena, ret_migration, wish->principal, now);
 }

@@ -14,7 +14,7 @@ struct migration_wish {
     struct migration_window window; /* 0: any time */
     int64_t downtime_seconds;       /* that is agreed; 0: any */
     int64_t hold_days, bandwidth;
-    bool commits_itself;
+    bool commits_itself, test_required;
     const char *proof, *approvals, *principal;
 };
 

@@ -118,6 +118,11 @@ json_t *migration_plan(const struct migration_row *m, const json_t *report, mome
         plan, "verification",
         "every block that was copied is compared by its digest with what the target reads back; the instance "
         "runs and answers; the unit tests and accepts");
+    if (m->method == MIGRATION_WARM)
+        json_put_text(
+            plan, "test_boot",
+            "on request while it is synced: the copy is started under another id on overlays and on a "
+            "network that leads nowhere, looked at and taken away; the source runs on");
     json_put_text(plan, "follow_up", "downtime, passes and rates are measured and kept with the migration");
     return plan;
 }

@@ -61,6 +61,41 @@ static struct error *give_room(struct db *db, struct migration_work *work, const
     return migration_cross_out(db, &work->row, side, "room", work->row.name, now);
 }
 
+/* On the target once more what the instance takes, while it is tested; nothing of the unit's quota. */
+static struct error *lend(struct db *db, struct migration_work *work, moment now)
+{
+    const struct migration_row *row = &work->row;
+    struct demand demand = {0};
+    bool lent;
+    if (!work->test.id || work->test.outcome)
+        return NULL;
+    TRY(is_open(db, work, TARGET, "test", &lent));
+    if (lent)
+        return NULL;
+    demand_of(work, &demand, 1);
+    TRY(capacity_take(db, row->target.cloud, row->target.endpoint, &demand));
+    TRY(passing_put(db, &work->instance, row->target.endpoint, work->test.id,
+                    json_object_get(row->moved, "spec")));
+    TRY(migration_enter(db, row, TARGET, "test", work->test.id, now));
+    return migration_meter(db, work, now);
+}
+
+static struct error *end_loan(struct db *db, struct migration_work *work, moment now)
+{
+    const struct migration_row *row = &work->row;
+    const char **tests;
+    size_t count;
+    TRY(migration_open_entries(db, work->arena, row, TARGET, "test", &tests, &count));
+    for (size_t i = 0; i < count; i++) {
+        struct demand demand = {0};
+        demand_of(work, &demand, -1);
+        TRY(capacity_take(db, row->target.cloud, row->target.endpoint, &demand));
+        TRY(passing_remove(db, row->unit, tests[i]));
+        TRY(migration_cross_out(db, row, TARGET, "test", tests[i], now));
+    }
+    return count ? migration_meter(db, work, now) : NULL;
+}
+
 static const struct db_statement set_moved = {
     "migration_set_moved", "UPDATE migration SET moved = $3 WHERE unit_id = $1 AND id = $2"};
 
@@ -228,6 +263,8 @@ struct error *migration_before(struct db *db, struct migration_work *work, enum 
             return NULL;
         json_put_int(work->job->state, "started", now);
         return job_save(work->job);
+    case MIGRATION_TEST_MAKE:
+        return lend(db, work, now);
     default:
         return NULL;
     }
@@ -270,6 +307,10 @@ struct error *migration_after(struct db *db, struct migration_work *work, enum m
         return migration_pass_write(db, work, now);
     case MIGRATION_PROVE:
         return migration_cross_out(db, row, TARGET, "export", work->plan.target, now);
+    case MIGRATION_TEST_RUN:
+        return work->tested.outcome ? migration_test_end(db, row, &work->tested, now) : NULL;
+    case MIGRATION_TEST_REMOVE:
+        return end_loan(db, work, now);
     case MIGRATION_VALIDATE:
         return predict_live(db, row);
     case MIGRATION_MOVE:
@@ -367,6 +408,10 @@ struct error *migration_entered(struct db *db, struct migration_work *work, enum
             return NULL;
         TRY(check_attached(db, work));
         return claim(db, work, now);
+    case MIGRATION_CANCELLING:
+        return migration_test_end(
+            db, row, &(struct migration_test_result){.outcome = "cancelled", .why = "the move was cancelled"},
+            now);
     case MIGRATION_ROLLED_BACK:
     case MIGRATION_CANCELLED:
         return let_go(db, work, NULL, now);

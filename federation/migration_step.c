@@ -14,7 +14,8 @@ const char *migration_effect_name(enum migration_effect effect)
 static const enum migration_effect copy_copying[] = {MIGRATION_ROOM_TAKE, MIGRATION_SHELL_MAKE,
                                                      MIGRATION_PASS};
 static const enum migration_effect move_copying[] = {MIGRATION_ROOM_TAKE, MIGRATION_VALIDATE};
-static const enum migration_effect testing[] = {MIGRATION_TEST_REMOVE, MIGRATION_TEST_MAKE,
+/* A pass first: what is tested is whole, whatever a pass that was cut short left, and as new as it can be. */
+static const enum migration_effect testing[] = {MIGRATION_TEST_REMOVE, MIGRATION_PASS, MIGRATION_TEST_MAKE,
                                                 MIGRATION_TEST_RUN, MIGRATION_TEST_REMOVE};
 /* Fenced before the last pass: a source that came back by itself after the stop would write what no pass
  * brings over. */
@@ -118,6 +119,8 @@ const char *migration_forbids(enum migration_effect effect, const struct migrati
     case MIGRATION_SOURCE_RELEASE:
     case MIGRATION_SOURCE_START:
         return other_may_run(target, TARGET_MAY_RUN);
+    case MIGRATION_TEST_MAKE:
+        return target->there ? other_may_run(target, TARGET_MAY_RUN) : "the target is gone";
     case MIGRATION_SOURCE_FENCE:
         return source->known && source->there && !source->running ? NULL : "the source runs";
     case MIGRATION_TARGET_FENCE:

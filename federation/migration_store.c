@@ -19,6 +19,14 @@ const struct db_statement migration_select_one = {
     "'ledger', (SELECT coalesce(jsonb_agg(jsonb_build_object('side', l.side, 'kind', l.kind, 'what', l.what, "
     "'made_at', rfc3339(l.made_at), 'removed_at', rfc3339(l.removed_at)) ORDER BY l.made_at, l.side, l.kind, "
     "l.what), '[]') FROM migration_ledger l WHERE l.unit_id = v.unit_id AND l.migration_id = v.id),"
+    "'test_required', (SELECT m.test_required FROM migration m WHERE m.unit_id = v.unit_id AND m.id = v.id),"
+    "'tests', (SELECT coalesce(jsonb_agg(jsonb_build_object('number', t.number, 'asked_at', "
+    "rfc3339(t.asked_at), 'principal', t.principal, 'seconds', t.seconds, 'stays_seconds', t.stays_seconds, "
+    "'expect_console', t.expect_console, 'agent', t.agent, 'pass', t.pass, 'booted_at', "
+    "rfc3339(t.booted_at), "
+    "'ended_at', rfc3339(t.ended_at), 'outcome', t.outcome, 'reason', t.why, 'checks', t.checks, 'console', "
+    "t.console) ORDER BY t.number), '[]') FROM (SELECT * FROM migration_test t WHERE t.unit_id = v.unit_id"
+    " AND t.migration_id = v.id ORDER BY t.number DESC LIMIT 20) t),"
     "'disks', (SELECT coalesce(jsonb_agg(jsonb_build_object('disk', p.disk, 'pass', p.pass, 'kind', p.kind, "
     "'reason', p.why, 'bytes', p.disk_bytes, 'read_bytes', p.read_bytes, 'written_bytes', p.written_bytes, "
     "'elapsed_ms', p.elapsed_us / 1000, 'digest', p.digest, 'quiesced', p.quiesced, 'at', rfc3339(p.at))"
@@ -104,7 +112,10 @@ static const struct db_statement select_known = {
     "SELECT NOT EXISTS (SELECT FROM migration_ledger l WHERE l.unit_id = $1 AND l.migration_id = $2"
     " AND l.removed_at IS NULL), (SELECT count(*) FROM migration_approval a WHERE a.unit_id = $1"
     " AND a.migration_id = $2 AND ($3 = 'unit+platform' OR a.part = $3))"
-    " >= CASE $3 WHEN 'none' THEN 0 WHEN 'unit' THEN 1 ELSE 2 END"};
+    " >= CASE $3 WHEN 'none' THEN 0 WHEN 'unit' THEN 1 ELSE 2 END, m.test_required, coalesce((SELECT"
+    " t.outcome = 'passed' FROM migration_test t WHERE t.unit_id = $1 AND t.migration_id = $2"
+    " AND t.outcome IN ('passed', 'failed') ORDER BY t.number DESC LIMIT 1), false)"
+    " FROM migration m WHERE m.unit_id = $1 AND m.id = $2"};
 static const struct db_statement approve = {
     "migration_approve",
     "INSERT INTO migration_approval (unit_id, migration_id, part, system_id, clouds, providers, principal, "
@@ -276,6 +287,8 @@ struct error *migration_known(struct db *db, const struct migration_row *m, bool
         .copied = m->passes > 0,
         .predicted_us = m->predicted_us,
         .agreed_us = m->downtime_us,
+        .test_required = db_get_bool(rows, 0, 2),
+        .test_passed = db_get_bool(rows, 0, 3),
         .failed_in = m->failed_in,
         .source = m->source_seen,
         .target = m->target_seen,

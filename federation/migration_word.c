@@ -113,6 +113,8 @@ struct error *migration_say(struct db *db, struct arena *arena, const struct mig
                    denied && from < MIGRATION_VERIFYING ? denied : ""));
     if (saying->event == MIGRATION_EVENT_START)
         TRY(start_job(db, &work));
+    if (saying->event == MIGRATION_EVENT_TEST)
+        TRY(migration_test_add(db, arena, &work.row, saying->test, saying->principal, now));
     TRY(migration_entered(db, &work, from, now));
     *ret_migration = work.row;
     return NULL;

@@ -5,19 +5,21 @@
 
 #include "broker/base/json.h"
 #include "federation/migration_store.h"
+#include "federation/migration_test.h"
 
 /* Lets papers do what they allow: assessed → consented with a good consent, consented → approved with all
  * approvals; a consent that was withdrawn takes it back to assessed. */
 struct error *migration_settle_papers(struct db *db, struct arena *arena, struct migration_row *migration,
                                       const char *principal, moment now) ERROR_MUST_USE;
 
-/* One of MIGRATION_EVENT_START, _CUTOVER, _ROLLBACK, _COMMIT, _CANCEL. ERR_STALE when the row is not of
- * `version` any more; ERR_DENIED without a consent, ERR_CONFLICT for everything else that is missing. */
+/* One of MIGRATION_EVENT_START, _TEST, _CUTOVER, _ROLLBACK, _COMMIT, _CANCEL. ERR_STALE when the row is not
+ * of `version` any more; ERR_DENIED without a consent, ERR_CONFLICT for everything else that is missing. */
 struct migration_saying {
     const char *unit, *id; /* unit NULL: any that the scope sees */
     int64_t version;
     enum migration_event event;
     const char *principal, *why;
+    const struct migration_test_terms *test; /* of MIGRATION_EVENT_TEST alone */
 };
 struct error *migration_say(struct db *db, struct arena *arena, const struct migration_saying *saying,
                             moment now, struct migration_row *ret_migration) ERROR_MUST_USE;

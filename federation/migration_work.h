@@ -1,6 +1,6 @@
 /* What the parts of the job "migrate" share; nobody else includes it. migration_job.c decides and writes
  * down, the others do one effect each: at the providers (migration_side.c), with the data (migration_data.c),
- * between hypervisors (migration_live.c), in the rows (migration_rows.c). */
+ * between hypervisors (migration_live.c), a test boot (migration_test.c), in the rows (migration_rows.c). */
 #ifndef FEDERATION_MIGRATION_WORK_H
 #define FEDERATION_MIGRATION_WORK_H
 
@@ -11,6 +11,7 @@
 #include "federation/link.h"
 #include "federation/migration_step.h"
 #include "federation/migration_store.h"
+#include "federation/migration_test.h"
 #include "federation/services.h"
 
 #define MIGRATION_DISKS_MAX 16
@@ -46,9 +47,11 @@ struct migration_work {
     struct migration_pass_plan plan;
     struct migration_passed *passed;
     size_t passed_count;
-    int64_t around_us;   /* of the pass beside the copying: opening and closing what is copied */
-    int64_t downtime_us; /* of a live move, as the hypervisors told it; -1: not told */
-    int64_t asked_at;    /* monotonic: when the row was last asked whether it moved on */
+    int64_t around_us;          /* of the pass beside the copying: opening and closing what is copied */
+    struct migration_test test; /* testing: the test that it is for */
+    struct migration_test_result tested; /* what TEST_RUN found; outcome NULL: nothing yet */
+    int64_t downtime_us;                 /* of a live move, as the hypervisors told it; -1: not told */
+    int64_t asked_at;                    /* monotonic: when the row was last asked whether it moved on */
     bool moved_on;
 };
 
@@ -105,8 +108,8 @@ struct error *migration_after(struct db *db, struct migration_work *work, enum m
 struct error *migration_entered(struct db *db, struct migration_work *work, enum migration_state from,
                                 moment now) ERROR_MUST_USE;
 
-/* Meters what the ledger's entries of kind "instance" say there is a second time: called in the transaction
- * that changes them. */
+/* Meters what the ledger's entries of kind "instance" and "test" say there is a second time: called in the
+ * transaction that changes them. */
 struct error *migration_meter(struct db *db, struct migration_work *work, moment now) ERROR_MUST_USE;
 
 /* The effect itself; nothing for those that are rows alone. */
@@ -116,6 +119,8 @@ struct error *migration_perform_side(struct migration_work *work,
 struct error *migration_perform_data(struct migration_work *work,
                                      enum migration_effect effect) ERROR_MUST_USE;
 struct error *migration_perform_live(struct migration_work *work,
+                                     enum migration_effect effect) ERROR_MUST_USE;
+struct error *migration_perform_test(struct migration_work *work,
                                      enum migration_effect effect) ERROR_MUST_USE;
 
 #endif

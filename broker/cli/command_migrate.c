@@ -79,6 +79,8 @@ static struct error *plan(struct cli *cli, const struct cli_command *command)
     TRY(put_terms(cli, body));
     if (cli_switch(cli, "commits-itself"))
         json_put_bool(body, "commits_itself", true);
+    if (cli_switch(cli, "test-required"))
+        json_put_bool(body, "test_required", true);
     TRY(cli_end(cli));
     TRY(cli_call(cli, "POST", PATH, json_incref(body), &answer));
     return print_answer(cli, &answer);
@@ -101,32 +103,115 @@ static struct error *terms(struct cli *cli, const struct cli_command *command)
     (void)command;
     TRY(path_of(cli, NULL, &path));
     TRY(put_terms(cli, body));
+    const char *required = cli_flag(cli, "test-required");
+    if (required && strcmp(required, "yes") && strcmp(required, "no"))
+        return error_new(ERR_INVALID, "--test-required is yes or no");
+    if (required)
+        json_put_bool(body, "test_required", !strcmp(required, "yes"));
     TRY(cli_end(cli));
     TRY(cli_call_matching(cli, "PATCH", path, json_incref(body), &answer));
     return print_answer(cli, &answer);
 }
 
-/* With --at-version of the migration that was read: another one since, and the word is not taken. */
-static struct error *word(struct cli *cli, const struct cli_command *command)
+/* With --at-version of the migration that was read: another one since, and the word is not taken. Takes
+ * `body`. *ret_thing is the migration's path. */
+static struct error *say(struct cli *cli, const char *verb, json_t *body, const char **ret_thing,
+                         struct client_answer *ret_answer)
 {
-    struct client_answer answer, read;
-    const char *path, *thing, *reason;
+    struct client_answer read;
+    const char *path, *thing;
     int64_t version;
     bool found;
+    json_hold(cli->arena, body);
     TRY(cli_number(cli, "at-version", &found, &version));
-    reason = cli_flag(cli, "reason");
-    TRY(path_of(cli, command->verb, &path));
+    cli_put_flag(cli, body, "reason");
+    TRY(path_of(cli, verb, &path));
     TRY(cli_end(cli));
     thing = arena_strndup(cli->arena, path, strcspn(path, ":"));
     TRY(cli_call(cli, "GET", thing, NULL, &read));
     const char *etag = found ? arena_printf(cli->arena, "\"v%lld\"", (long long)version)
                              : arena_strdup(cli->arena, read.etag);
     client_answer_done(&read);
-    json_t *body = reason ? json_object() : NULL;
-    if (reason)
-        json_put_text(body, "reason", reason);
-    TRY(cli_call_if(cli, "POST", path, body, etag, &answer));
+    TRY(cli_call_if(cli, "POST", path, json_object_size(body) ? json_incref(body) : NULL, etag, ret_answer));
+    *ret_thing = thing;
+    return NULL;
+}
+
+static struct error *word(struct cli *cli, const struct cli_command *command)
+{
+    struct client_answer answer;
+    const char *thing;
+    TRY(say(cli, command->verb, json_object(), &thing, &answer));
     return print_answer(cli, &answer);
+}
+
+/* ------------------------------------------------------------------------------------------------- testing
+ */
+
+static const json_t *last_test(const json_t *migration)
+{
+    const json_t *tests = json_object_get(migration, "tests");
+    return json_array_get(tests, json_array_size(tests) - 1);
+}
+
+/* On standard error: what came out, what was looked at, what the guest printed last. */
+static void tell_test(struct cli *cli, const json_t *test)
+{
+    size_t i;
+    json_t *check;
+    (void)fprintf(stderr, "test %lld %s\n", (long long)number_of(test, "number"),
+                  cli_safe(cli->arena, text_of(test, "outcome"), false));
+    json_array_foreach (json_object_get(test, "checks"), i, check)
+        (void)fprintf(stderr, "  %s %s: %s\n",
+                      json_is_true(json_object_get(check, "passed")) ? "ok    " : "failed",
+                      cli_safe(cli->arena, text_of(check, "check"), false),
+                      cli_safe(cli->arena, text_of(check, "detail"), false));
+    if (!json_object_get(test, "checks") && *text_of(test, "reason"))
+        (void)fprintf(stderr, "  %s\n", cli_safe(cli->arena, text_of(test, "reason"), false));
+    if (*text_of(test, "console"))
+        (void)fprintf(stderr, "%s\n", cli_safe(cli->arena, text_of(test, "console"), true));
+}
+
+/* Until the test is over and its instance gone; one that has not passed is an error. */
+static struct error *await_test(struct cli *cli, const char *thing)
+{
+    for (;;) {
+        struct client_answer answer;
+        struct timespec span = {POLL_US / MOMENT_SECOND, POLL_US % MOMENT_SECOND * 1000};
+        TRY(cli_call(cli, "GET", thing, NULL, &answer));
+        const json_t *test = last_test(answer.body);
+        if (!strcmp(text_of(answer.body, "state"), "testing") || !*text_of(test, "outcome")) {
+            client_answer_done(&answer);
+            (void)nanosleep(&span, NULL); /* a signal only makes the next look earlier */
+            continue;
+        }
+        struct error *error = strcmp(text_of(test, "outcome"), "passed")
+                                  ? error_new(ERR_CONFLICT, "the test has %s",
+                                              cli_safe(cli->arena, text_of(test, "outcome"), false))
+                                  : NULL;
+        tell_test(cli, test);
+        cli_print(cli, answer.body);
+        client_answer_done(&answer);
+        return error;
+    }
+}
+
+static struct error *test(struct cli *cli, const struct cli_command *command)
+{
+    struct client_answer answer;
+    const char *thing;
+    bool waits = cli_switch(cli, "wait");
+    json_t *body = json_hold(cli->arena, json_object());
+    TRY(put_number(cli, body, "seconds"));
+    TRY(put_number(cli, body, "stays_seconds"));
+    cli_put_flag(cli, body, "expect_console");
+    if (cli_switch(cli, "agent"))
+        json_put_bool(body, "agent", true);
+    TRY(say(cli, command->verb, json_incref(body), &thing, &answer));
+    if (!waits)
+        return print_answer(cli, &answer);
+    client_answer_done(&answer);
+    return await_test(cli, thing);
 }
 
 /* ------------------------------------------------------------------------------------------------ watching
@@ -249,13 +334,18 @@ const struct cli_command migrate_commands[] = {
     {"migrate plan",
      "--instance ID --assessment ID [--method live|mobility|warm|cold] [--window FROM/UNTIL] "
      "[--downtime-seconds N] "
-     "[--hold-days N] [--bandwidth BYTES] [--proof full|sampled] [--commits-itself]",
+     "[--hold-days N] [--bandwidth BYTES] [--proof full|sampled] [--commits-itself] [--test-required]",
      "plan a move: an instance, an assessment of it, and the terms", plan, NULL, NULL, NULL, NULL},
     {"migrate terms",
-     "MIGRATION [--window FROM/UNTIL] [--downtime-seconds N] [--hold-days N] [--bandwidth BYTES]",
+     "MIGRATION [--window FROM/UNTIL] [--downtime-seconds N] [--hold-days N] [--bandwidth BYTES] "
+     "[--test-required yes|no]",
      "change the terms of a move, also while it runs", terms, NULL, NULL, NULL, NULL},
     WORD("approve", "approve a move, for the unit or for the platform"),
     WORD("start", "start a move: copying begins"),
+    {"migrate test",
+     "MIGRATION [--seconds N] [--stays-seconds N] [--expect-console TEXT] [--agent] [--wait] [--reason TEXT] "
+     "[--at-version N]",
+     "boot a test of the copy, apart from everything, and look at it", test, NULL, NULL, NULL, "test"},
     WORD("cutover", "cut over to the target"),
     WORD("rollback", "go back to the source"),
     {"migrate accept", "MIGRATION [--at-version N]", "accept the outcome, for the using unit", word, NULL,

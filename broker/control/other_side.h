@@ -22,4 +22,11 @@ struct error *other_side_remove(struct db *db, const struct resource *resource,
 struct error *other_side_list(struct db *db, struct arena *arena, const char *endpoint,
                               struct other_side **ret_list, size_t *ret_count) ERROR_MUST_USE;
 
+/* An object there that bears a stamp of the broker's and is no resource's, such as a test boot: it may run,
+ * has the spec's room, and is told by other_side_list as an instance. `of` says whose it is. */
+struct error *passing_put(struct db *db, const struct resource *of, const char *endpoint, const char *object,
+                          const json_t *spec) ERROR_MUST_USE;
+/* None is success. */
+struct error *passing_remove(struct db *db, const char *unit, const char *object) ERROR_MUST_USE;
+
 #endif

@@ -12,8 +12,16 @@ static const struct db_statement take_away = {
     "DELETE FROM other_side WHERE unit_id = $1 AND resource_id = $2 AND endpoint_id = $3"};
 static const struct db_statement list = {
     "other_side_list",
-    "SELECT s.resource_id::text, r.kind, s.may_run, r.spec FROM other_side s JOIN resource r"
-    " ON r.unit_id = s.unit_id AND r.id = s.resource_id WHERE s.endpoint_id = $1 ORDER BY s.resource_id"};
+    "SELECT id::text, kind, may_run, spec FROM (SELECT s.resource_id AS id, r.kind, s.may_run, r.spec"
+    " FROM other_side s JOIN resource r ON r.unit_id = s.unit_id AND r.id = s.resource_id"
+    " WHERE s.endpoint_id = $1 UNION ALL SELECT object_id, kind, true, spec FROM passing_object"
+    " WHERE endpoint_id = $1) AS s ORDER BY s.id"};
+static const struct db_statement put_passing = {
+    "passing_object_put",
+    "INSERT INTO passing_object (unit_id, object_id, endpoint_id, system_id, kind, spec)"
+    " VALUES ($1, $2, $3, $4, 'instance', $5) ON CONFLICT DO NOTHING"};
+static const struct db_statement remove_passing = {
+    "passing_object_remove", "DELETE FROM passing_object WHERE unit_id = $1 AND object_id = $2"};
 
 struct error *other_side_put(struct db *db, const struct resource *r, const char *endpoint, bool may_run)
 {
@@ -42,4 +50,18 @@ struct error *other_side_list(struct db *db, struct arena *arena, const char *en
                                              .may_run = db_get_bool(rows, i, 2),
                                              .spec = json_hold(arena, db_get_json(rows, i, 3))};
     return NULL;
+}
+
+struct error *passing_put(struct db *db, const struct resource *of, const char *endpoint, const char *object,
+                          const json_t *spec)
+{
+    return db_run(
+        db, &put_passing,
+        DB_VALUES(db_text(of->unit), db_text(object), db_text(endpoint), db_text(of->system), db_json(spec)),
+        NULL);
+}
+
+struct error *passing_remove(struct db *db, const char *unit, const char *object)
+{
+    return db_run(db, &remove_passing, DB_VALUES(db_text(unit), db_text(object)), NULL);
 }

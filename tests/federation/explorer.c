@@ -16,12 +16,15 @@ struct node {
     uint64_t source_there : 1, source_running : 1, source_fenced : 1;
     uint64_t target_there : 1, target_running : 1, target_fenced : 1;
     uint64_t copy : 2; /* of the target: NOTHING … WHOLE */
-    uint64_t moving : 1, test : 1;
-    uint64_t row_target : 1;                   /* where the resource's row says that it lives */
-    uint64_t room_target : 1, room_source : 1; /* held by the move */
+    uint64_t moving : 1;
+    uint64_t test : 1, test_running : 1, test_network : 1; /* a side of its own, and what it alone is on */
+    uint64_t spoilt : 1;                                   /* something was written below it */
+    uint64_t passed : 1;                                   /* the last test has; where the terms want one */
+    uint64_t row_target : 1;                               /* where the resource's row says that it lives */
+    uint64_t room_target : 1, room_source : 1;             /* held by the move */
     uint64_t entry_shell : 1, entry_copy : 1, entry_test : 1; /* of the ledger */
     uint64_t was_on : 1, consented : 1, accepted : 1;
-    uint64_t unused : 26;
+    uint64_t unused : 22;
 };
 enum { NOTHING, BEHIND, WHOLE };
 
@@ -109,7 +112,7 @@ static bool ledger_open(const struct node *n)
 static const char *ending_violates(const struct explorer *e, const struct node *n)
 {
     bool committed = n->state == MIGRATION_COMMITTED;
-    if (ledger_open(n) || n->test || n->moving)
+    if (ledger_open(n) || n->test || n->test_network || n->moving)
         return "an ending leaves something behind";
     if (n->row_target != committed)
         return "the resource's row is not where it lives";
@@ -120,8 +123,27 @@ static const char *ending_violates(const struct explorer *e, const struct node *
     return NULL;
 }
 
+/* A test boot touches nothing: neither data nor network, and nobody forgets it. */
+static const char *test_violates(const struct explorer *e, const struct node *n)
+{
+    if ((n->test || n->test_network) && !n->entry_test)
+        return "a test that the ledger does not have";
+    if (n->test_running && !n->test_network)
+        return "a test runs on a network that is not its own";
+    if (n->spoilt)
+        return "the disks below a test are written";
+    if (n->test && able_target(n))
+        return "the target is able to run below a test";
+    if (e->what->test_required && n->state == MIGRATION_CUTTING_OVER && !n->passed)
+        return "it is cut over without the test that the terms want";
+    return NULL;
+}
+
 static const char *violates(const struct explorer *e, const struct node *n)
 {
+    const char *wrong = test_violates(e, n);
+    if (wrong)
+        return wrong;
     if (able_source(n) && able_target(n))
         return "both sides are able to run";
     if (able_target(n) && n->copy != WHOLE)
@@ -203,6 +225,8 @@ static struct migration_facts facts_of(const struct explorer *e, const struct no
         .clean = !ledger_open(n),
         .copied = n->copy != NOTHING,
         .behind = behind,
+        .test_required = e->what->test_required,
+        .test_passed = n->passed,
         .predicted_us = fits ? 1 : 3,
         .agreed_us = 2,
         .failed_in = (enum migration_state)n->failed_in,
@@ -352,7 +376,25 @@ static enum outcome change_copy(struct node *n, enum migration_effect effect)
         return n->copy == NOTHING ? FOR_GOOD : DONE; /* it compares with what was read, not with the source */
     if (!n->source_there || !n->target_there || !n->target_fenced)
         return NOT_DONE;
+    n->spoilt |= n->test;
     n->copy = WHOLE; /* as of now */
+    return DONE;
+}
+
+/* It is started where its network is; what does not work is what came out of it, and the move goes on. */
+static enum outcome change_test(struct node *n, enum migration_effect effect)
+{
+    if (effect == MIGRATION_TEST_REMOVE) {
+        n->test = n->test_running = n->test_network = 0;
+        return DONE;
+    }
+    if (effect == MIGRATION_TEST_RUN) {
+        n->test_running |= n->test && n->test_network;
+        return DONE;
+    }
+    if (!n->target_there || !n->target_fenced || n->target_running)
+        return NOT_DONE;
+    n->test = n->test_network = 1;
     return DONE;
 }
 
@@ -425,12 +467,9 @@ static enum outcome change(struct node *n, enum migration_effect effect)
     case MIGRATION_MOVE_SETTLE:
         return change_move(n, effect);
     case MIGRATION_TEST_MAKE:
-        n->test = 1;
-        return DONE;
-    case MIGRATION_TEST_REMOVE:
-        n->test = 0;
-        return DONE;
     case MIGRATION_TEST_RUN:
+    case MIGRATION_TEST_REMOVE:
+        return change_test(n, effect);
     case MIGRATION_SOURCE_CLOSE:
     case MIGRATION_COPY_END:
     case MIGRATION_EFFECT_COUNT:
@@ -453,6 +492,19 @@ static void leave(struct node *n, enum migration_effect effect)
         n->entry_test = 0;
 }
 
+/* A test that cannot be made or run has failed, and the job goes on to its removal. */
+static void gives_up(struct explorer *e, struct node n, enum migration_effect effect)
+{
+    if (effect == MIGRATION_TEST_MAKE && !n.test_network) {
+        struct node half = n;
+        half.test_network = 1; /* the network comes first */
+        reach(e, half, "makes a part of the test");
+    }
+    n.passed = 0;
+    n.done++;
+    reach(e, n, "gives the test up");
+}
+
 static void worker_does(struct explorer *e, const struct node *from)
 {
     enum migration_effect effect = (enum migration_effect)(from->doing - 1);
@@ -472,7 +524,9 @@ static void worker_does(struct explorer *e, const struct node *from)
             partial.copy = NOTHING;
         reach(e, partial, "copies a part");
     }
-    if (!from->stale && tell(e, &failed, MIGRATION_EVENT_BROKEN, &facts))
+    if (!from->stale && (effect == MIGRATION_TEST_MAKE || effect == MIGRATION_TEST_RUN))
+        gives_up(e, failed, effect);
+    else if (!from->stale && tell(e, &failed, MIGRATION_EVENT_BROKEN, &facts))
         reach(e, failed, "broken");
     if (from->stale || outcome == NOT_DONE || outcome == FOR_GOOD)
         return;
@@ -483,7 +537,11 @@ static void worker_does(struct explorer *e, const struct node *from)
         reach(e, sick, "too late");
     if (outcome != DONE)
         return;
+    if (effect == MIGRATION_TEST_MAKE && n.copy == NOTHING)
+        violated(e, e->at, "a test is made of data that is not whole");
     leave(&n, effect);
+    if (effect == MIGRATION_TEST_RUN && e->what->test_required && n.test_running)
+        n.passed = 1;
     if (n.done < migration_steps(e->what->table, (enum migration_state)n.state, e->what->method)->count)
         n.done++;
     reach(e, n, name);
@@ -546,9 +604,15 @@ static void nature(struct explorer *e, const struct node *n)
     next.source_running = able_source(n) && (!e->what->quiet || n->was_on);
     reach(e, next, "the source comes back");
     next = *n;
-    next.target_running = 0;
+    next.target_running = next.test_running = next.test_network = 0;
     if (!e->what->quiet)
         reach(e, next, "the target's host dies");
+    next = *n;
+    next.test_running = n->test && n->test_network;
+    reach(e, next, "an operator starts the test");
+    next.test_running = 0;
+    reach(e, next, "the test ends by itself");
+    next = *n;
     next.target_running = able_target(n) && (!e->what->quiet || n->was_on);
     reach(e, next, "the target comes back");
     next = *n;

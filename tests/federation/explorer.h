@@ -12,6 +12,7 @@ struct exploration {
     enum migration_method method;
     bool off;   /* the source was off when it began */
     bool quiet; /* no power cuts: then what ran must run in the end */
+    bool test_required;
 };
 
 struct finding {

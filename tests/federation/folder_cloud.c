@@ -71,14 +71,6 @@ static int lock_folder(const char *folder)
     return lock;
 }
 
-static json_t *load(const char *folder, const char *id)
-{
-    char *path = xasprintf("%s/%s.json", folder, id);
-    json_t *machine = json_load_file(path, 0, NULL);
-    free(path);
-    return machine;
-}
-
 static void store(const char *folder, const char *id, const json_t *machine)
 {
     char *path = xasprintf("%s/%s.json", folder, id), *beside = xasprintf("%s.new", path);
@@ -133,14 +125,14 @@ void folder_remove(const char *folder, const char *id, const char *end)
 
 json_t *folder_setting(const char *folder, const char *member)
 {
-    json_t *all = load(folder, SETTINGS), *value = json_incref(json_object_get(all, member));
+    json_t *all = folder_load(folder, SETTINGS), *value = json_incref(json_object_get(all, member));
     json_decref(all);
     return value;
 }
 
 void folder_set(const char *folder, const char *member, json_t *value)
 {
-    json_t *all = load(folder, SETTINGS);
+    json_t *all = folder_load(folder, SETTINGS);
     if (!all)
         all = json_object();
     if (value)
@@ -194,7 +186,7 @@ void folder_cloud_make(const char *folder, const char *id, const char *volume, u
 struct folder_machine folder_cloud_look(const char *folder, const char *id)
 {
     int lock = lock_folder(folder);
-    json_t *machine = load(folder, id);
+    json_t *machine = folder_load(folder, id);
     struct folder_machine seen = {machine != NULL, folder_is(machine, "running"),
                                   folder_is(machine, "fenced"),
                                   (int)json_integer_value(json_object_get(machine, "boots"))};
@@ -213,7 +205,7 @@ static void power(json_t *machine, bool on)
 static void set_power(const char *folder, const char *id, bool on)
 {
     int lock = lock_folder(folder);
-    json_t *machine = load(folder, id);
+    json_t *machine = folder_load(folder, id);
     if (machine && !(on && folder_is(machine, "fenced"))) {
         power(machine, on);
         store(folder, id, machine);
@@ -235,7 +227,7 @@ void folder_cloud_cut(const char *folder, const char *id)
 void folder_cloud_fence(const char *folder, const char *id, bool fenced)
 {
     int lock = lock_folder(folder);
-    json_t *machine = load(folder, id);
+    json_t *machine = folder_load(folder, id);
     folder_require(machine != NULL, id);
     json_put_bool(machine, "fenced", fenced);
     store(folder, id, machine);
@@ -246,7 +238,7 @@ void folder_cloud_fence(const char *folder, const char *id, bool fenced)
 void folder_cloud_resize(const char *folder, const char *id, size_t disk, unsigned disk_mb)
 {
     int lock = lock_folder(folder);
-    json_t *machine = load(folder, id);
+    json_t *machine = folder_load(folder, id);
     char *path = folder_disk(folder, id, disk, "raw");
     folder_require(machine && !truncate(path, (off_t)disk_mb << 20), path);
     json_put_int(json_array_get(json_object_get(machine, "disks"), disk), "bytes", (int64_t)disk_mb << 20);
@@ -298,7 +290,7 @@ void folder_cloud_filter(const char *folder, const char *access, const char *fil
 static bool with_disk(const char *folder, const char *id, long at, void *bytes, size_t count, bool write)
 {
     int lock = lock_folder(folder);
-    json_t *machine = load(folder, id);
+    json_t *machine = folder_load(folder, id);
     bool runs = folder_is(machine, "running");
     if (runs) {
         char *path = folder_disk(folder, id, 0, "raw");
@@ -323,14 +315,37 @@ bool folder_cloud_read(const char *folder, const char *id, long at, void *bytes,
     return with_disk(folder, id, at, bytes, count, false);
 }
 
+static bool is_of_test(const char *folder, const char *file)
+{
+    char *id = xasprintf("%.36s", file);
+    json_t *machine = folder_load(folder, id);
+    bool is = json_object_get(machine, "of") || !machine;
+    json_decref(machine);
+    free(id);
+    return is;
+}
+
+char *folder_cloud_test(const char *folder)
+{
+    char *found = NULL;
+    DIR *dir = opendir(folder);
+    for (struct dirent *entry; dir && !found && (entry = readdir(dir));)
+        if (strlen(entry->d_name) == 41 && is_of_test(folder, entry->d_name))
+            found = xasprintf("%.36s", entry->d_name);
+    if (dir)
+        (void)closedir(dir);
+    return found;
+}
+
 char *folder_cloud_litter(const char *folder)
 {
     char *all = xstrdup("");
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         size_t length = strlen(entry->d_name);
-        if (length < 37 || !strcmp(entry->d_name + length - 5, ".json") ||
-            !strcmp(entry->d_name + length - 4, ".raw"))
+        if (length < 37 ||
+            (!is_of_test(folder, entry->d_name) &&
+             (!strcmp(entry->d_name + length - 5, ".json") || !strcmp(entry->d_name + length - 4, ".raw"))))
             continue;
         char *more = xasprintf("%s%s%s", all, *all ? " " : "", entry->d_name);
         free(all);
@@ -346,14 +361,15 @@ char *folder_cloud_litter(const char *folder)
 struct error *folder_run(struct act *act, struct error *(*effect)(struct act *act))
 {
     struct error *error = NULL;
-    bool looks = !strcmp(act->name, "instance_detail") || !strcmp(act->name, "instance_find");
+    bool looks = !strcmp(act->name, "instance_detail") || !strcmp(act->name, "instance_find") ||
+                 !strcmp(act->name, "instance_console");
     (void)pthread_mutex_lock(&mutex);
     if (!looks) /* dying there is dying where the last thing was written down */
         boundary();
     int lock = lock_folder(act->session->folder);
     bool failing_now = fails && failing && !strcmp(failing, act->name);
     fails -= failing_now;
-    act->machine = load(act->session->folder, act->id);
+    act->machine = folder_load(act->session->folder, act->id);
     if (serial_of(act->session->folder) != act->session->serial)
         error = error_new(ERR_UNAVAILABLE, "the session has expired");
     else if (!failing_now || fails_after)
@@ -405,7 +421,7 @@ static struct error *about(struct driver_session *session, const struct driver_c
     return NULL;
 }
 
-static struct driver_instance tell(const struct act *act)
+struct driver_instance folder_tell(const struct act *act)
 {
     return (struct driver_instance){
         .id = arena_strdup(act->call->arena, act->id),
@@ -429,8 +445,8 @@ static struct error *inventory(struct driver_session *session, const struct driv
             continue;
         struct act act = {
             .session = session, .call = call, .id = arena_strndup(call->arena, entry->d_name, 36)};
-        act.machine = load(session->folder, act.id);
-        all.instances[all.instance_count++] = tell(&act);
+        act.machine = folder_load(session->folder, act.id);
+        all.instances[all.instance_count++] = folder_tell(&act);
         json_decref(act.machine);
     }
     if (dir)
@@ -454,7 +470,7 @@ static struct error *capacity(struct driver_session *session, const struct drive
 static struct error *do_find(struct act *act)
 {
     TRY(folder_need(act));
-    *(struct driver_instance *)act->out = tell(act);
+    *(struct driver_instance *)act->out = folder_tell(act);
     return NULL;
 }
 
@@ -478,6 +494,7 @@ static struct error *do_start(struct act *act)
     TRY(folder_need(act));
     if (folder_is(act->machine, "fenced"))
         return error_new(ERR_CONFLICT, "it is fenced");
+    folder_boot_test(act);
     power(act->machine, true);
     act->changed = true;
     return NULL;
@@ -535,7 +552,7 @@ static struct error *do_detail(struct act *act)
     struct arena *arena = act->call->arena;
     TRY(folder_need(act));
     const json_t *disks = json_object_get(act->machine, "disks");
-    struct driver_detail detail = {.instance = tell(act),
+    struct driver_detail detail = {.instance = folder_tell(act),
                                    .firmware = DRIVER_FIRMWARE_BIOS,
                                    .disk_count = folder_disks(act->machine),
                                    .fenced = folder_is(act->machine, "fenced")};
@@ -584,7 +601,7 @@ static struct error *do_prepare(struct act *act)
         json_put(act->machine, "disks", disks);
         act->changed = true;
     }
-    *(struct driver_instance *)act->out = tell(act);
+    *(struct driver_instance *)act->out = folder_tell(act);
     return NULL;
 }
 
@@ -621,6 +638,7 @@ static struct error *instance_fence(struct driver_session *session, const struct
 static struct error *do_release(struct act *act)
 {
     TRY(folder_need(act));
+    TRY(folder_check_untested(act));
     json_put_bool(act->machine, "fenced", false);
     act->changed = true;
     return NULL;
@@ -652,7 +670,7 @@ static struct error *do_settle(struct act *act)
 {
     const struct driver_move_spec *spec = act->in;
     TRY(folder_need(act));
-    json_t *there = load(spec->target->url + 7, act->id);
+    json_t *there = folder_load(spec->target->url + 7, act->id);
     *(enum driver_side *)act->out =
         there && folder_is(act->machine, "fenced") ? DRIVER_SIDE_TARGET : DRIVER_SIDE_SOURCE;
     if (!folder_is(act->machine, "fenced"))
@@ -718,7 +736,9 @@ static struct error *move_run(struct driver_session *session, const struct drive
     DRIVER_CAN_DETAIL | DRIVER_CAN_READ_DISKS | DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | \
         DRIVER_CAN_FENCE
 
-const struct driver folder_driver = {ORDINARY, .name = "folder", .capabilities = ABLE};
+const struct driver folder_driver = {ORDINARY, .name = "folder",
+                                     .capabilities = ABLE | DRIVER_CAN_TEST | DRIVER_CAN_CONSOLE,
+                                     .test_create = folder_test_create, .instance_console = folder_console};
 const struct driver folder_live_driver = {ORDINARY,
                                           .name = "folder-live",
                                           .capabilities = ABLE | DRIVER_CAN_MOVE,

@@ -2,8 +2,8 @@
  * files that nbdkit serves, so that data really moves and everything outlives the broker's process. Every
  * operation is a boundary where the process may be made to die, before its effect or after it.
  *
- * An endpoint's URL is "folder:PATH". Driver "folder" tracks changes and does it warm; "folder-live" moves by
- * itself; "folder-cold" reads disks only while they are off. */
+ * An endpoint's URL is "folder:PATH". Driver "folder" tracks changes, does it warm and boots tests;
+ * "folder-live" moves by itself; "folder-cold" reads disks only while they are off. */
 #ifndef TESTS_FEDERATION_FOLDER_CLOUD_H
 #define TESTS_FEDERATION_FOLDER_CLOUD_H
 
@@ -45,7 +45,9 @@ void folder_cloud_rot(const char *folder, long at, int times);
 /* Exports of this access ("read", "write") that are opened from now on go through this filter of nbdkit with
  * these parameters, words separated by spaces. */
 void folder_cloud_filter(const char *folder, const char *access, const char *filter, const char *parameters);
-/* Files that belong to no machine, joined by spaces; the caller frees. */
+/* The test boot that is there; NULL: none. The caller frees. */
+char *folder_cloud_test(const char *folder);
+/* Files that belong to no machine or to a test boot, joined by spaces; the caller frees. */
 char *folder_cloud_litter(const char *folder);
 
 #endif

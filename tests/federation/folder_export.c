@@ -180,6 +180,8 @@ static struct error *do_export_open(struct act *act)
     if (spec->access == DRIVER_WRITE &&
         (folder_is(act->machine, "running") || !folder_is(act->machine, "fenced")))
         return error_new(ERR_CONFLICT, "only a fenced one that is off is written");
+    if (spec->access == DRIVER_WRITE)
+        TRY(folder_check_untested(act));
     if (s)
         end_served(s); /* served anew from the same point in time */
     for (s = served; *s->id;)

@@ -1,4 +1,5 @@
-/* What the parts of the folder cloud share: machines (folder_cloud.c) and exports (folder_export.c). */
+/* What the parts of the folder cloud share: machines (folder_cloud.c), exports (folder_export.c) and test
+ * boots (folder_trial.c). */
 #ifndef TESTS_FEDERATION_FOLDER_INSIDE_H
 #define TESTS_FEDERATION_FOLDER_INSIDE_H
 
@@ -46,5 +47,21 @@ struct error *folder_export_close(struct driver_session *session, const struct d
                                   const struct driver_key *key, const char *export_id, bool keep);
 struct error *folder_checkpoint_delete(struct driver_session *session, const struct driver_call *call,
                                        const struct driver_key *key, const char *checkpoint);
+
+/* As the driver contract tells it. */
+struct driver_instance folder_tell(const struct act *act);
+/* The caller's; NULL: there is none. */
+json_t *folder_load(const char *folder, const char *id);
+/* Whether there is a test of that machine; as an error. */
+bool folder_tested(const char *folder, const char *id);
+struct error *folder_check_untested(const struct act *act) ERROR_MUST_USE;
+/* Before a machine is started: a test's guest tells what it finds, and writes over it. */
+void folder_boot_test(struct act *act);
+struct error *folder_test_create(struct driver_session *session, const struct driver_call *call,
+                                 const struct driver_key *key, const struct driver_test_spec *spec,
+                                 struct driver_instance *ret_instance);
+struct error *folder_console(struct driver_session *session, const struct driver_call *call,
+                             const struct driver_key *key, size_t limit, const char **ret_text,
+                             size_t *ret_length);
 
 #endif

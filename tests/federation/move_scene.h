@@ -18,9 +18,10 @@ struct move_scene {
     struct clock *clock;
     const char *driver;
     char source[128], target[128], copies[128];
-    long acknowledged;       /* records */
-    bool may_forget;         /* a rollback brings back what the source had */
-    bool hurry;              /* what is waited for before a thing is tried again is cut short */
+    long acknowledged; /* records */
+    bool may_forget;   /* a rollback brings back what the source had */
+    bool tested;       /* what a test boot took is metered beside the overlap, which is in pieces then */
+    bool hurry;        /* what is waited for before a thing is tried again is cut short */
     void (*meanwhile)(void); /* done each time that somebody looks (scene_await); NULL: nothing */
     const char *stall_us;    /* for brokers; NULL: as ever */
     int source_boots, target_boots;
@@ -37,6 +38,8 @@ void scene_guest(void);
 /* A person's word; fails the test unless it is taken. */
 void scene_say(enum migration_event event);
 struct error *scene_try(enum migration_event event, int64_t version) ERROR_MUST_USE;
+/* The word for a test boot with these terms. */
+void scene_test(const struct migration_test_terms *terms);
 void scene_accept(void);
 /* Both words at once, by two people who saw the same version: one is taken, and it is told which. */
 enum migration_event scene_both(enum migration_event one, enum migration_event other);

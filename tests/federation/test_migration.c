@@ -155,6 +155,26 @@ static void what_has_to_hold(void **state)
             "a migration that is holding takes no \"cutover\"");
 }
 
+static void what_a_test_needs(void **state)
+{
+    struct migration_facts facts = good_facts();
+    facts.method = MIGRATION_LIVE;
+    refused(MIGRATION_SYNCED, MIGRATION_EVENT_TEST, &facts, ERR_CONFLICT, "by the methods live and mobility");
+    facts.method = MIGRATION_MOBILITY;
+    refused(MIGRATION_SYNCED, MIGRATION_EVENT_TEST, &facts, ERR_CONFLICT, "by the methods live and mobility");
+    facts.method = MIGRATION_COLD;
+    refused(MIGRATION_SYNCED, MIGRATION_EVENT_TEST, &facts, ERR_CONFLICT, "by the method cold");
+    refused(MIGRATION_HOLDING, MIGRATION_EVENT_TEST, &facts, ERR_CONFLICT, "takes no \"test\"");
+    facts = good_facts();
+    facts.test_required = true;
+    refused(MIGRATION_SYNCED, MIGRATION_EVENT_CUTOVER, &facts, ERR_CONFLICT, "want a test boot");
+    leads(MIGRATION_SYNCED, MIGRATION_EVENT_TEST, MIGRATION_TESTING);
+    facts.test_passed = true;
+    enum migration_state to;
+    assert_null(migration_next(MIGRATION_SYNCED, MIGRATION_EVENT_CUTOVER, &facts, &to));
+    assert_int_equal(to, MIGRATION_CUTTING_OVER);
+}
+
 static struct migration_decision decide(enum migration_state state, size_t done, struct migration_facts facts)
 {
     return migration_decide(&migration_table, state, done, &facts);
@@ -246,13 +266,14 @@ static struct finding finding; /* of some size */
 
 static void holds(enum migration_method method, bool off, bool quiet)
 {
-    explore(&(struct exploration){&migration_table, method, off, quiet}, &finding);
+    explore(&(struct exploration){&migration_table, method, off, quiet, false}, &finding);
     if (finding.violation)
         fail_msg("%s: %s\n%s", migration_method_name(method), finding.violation, finding.trace);
     print_message("%s%s%s: %zu nodes, %zu steps, %zu endings\n", migration_method_name(method),
                   off ? ", off" : "", quiet ? ", without power cuts" : "", finding.nodes, finding.edges,
                   finding.endings);
-    assert_int_equal(finding.states, (1u << MIGRATION_STATE_COUNT) - 1); /* nothing is out of reach */
+    unsigned untested = method == MIGRATION_WARM ? 0 : 1u << MIGRATION_TESTING; /* nothing to boot there */
+    assert_int_equal(finding.states, ((1u << MIGRATION_STATE_COUNT) - 1) & ~untested);
     assert_true(finding.endings >= 3);
 }
 
@@ -260,6 +281,14 @@ static void every_history_of_a_warm_move(void **state)
 {
     holds(MIGRATION_WARM, false, false);
     holds(MIGRATION_WARM, false, true);
+}
+
+static void every_history_with_a_test_that_the_terms_want(void **state)
+{
+    explore(&(struct exploration){&migration_table, MIGRATION_WARM, false, false, true}, &finding);
+    if (finding.violation)
+        fail_msg("%s\n%s", finding.violation, finding.trace);
+    assert_int_equal(finding.states, (1u << MIGRATION_STATE_COUNT) - 1);
 }
 
 static void every_history_of_a_cold_move(void **state)
@@ -278,7 +307,7 @@ static void every_history_of_a_live_move(void **state)
 static void finds_when(bool quiet, const struct migration_table *table, enum migration_method method,
                        const char *wanted)
 {
-    explore(&(struct exploration){table, method, false, quiet}, &finding);
+    explore(&(struct exploration){table, method, false, quiet, false}, &finding);
     if (!finding.violation)
         fail_msg("the explorer does not find that %s", wanted);
     if (strcmp(finding.violation, wanted))
@@ -348,8 +377,27 @@ static void the_explorer_finds_a_dropped_step(void **state)
     finds(&table, MIGRATION_LIVE, "both sides are able to run");
 
     table = migration_table;
-    table.testing =
-        (struct migration_steps){LIST(MIGRATION_TEST_MAKE, MIGRATION_TEST_RUN), MIGRATION_EVENT_TESTED};
+    table.testing = (struct migration_steps){LIST(MIGRATION_PASS, MIGRATION_TEST_MAKE, MIGRATION_TEST_RUN),
+                                             MIGRATION_EVENT_TESTED};
+    finds(&table, MIGRATION_WARM, "the disks below a test are written");
+
+    table = migration_table;
+    table.testing = (struct migration_steps){
+        LIST(MIGRATION_TEST_REMOVE, MIGRATION_TEST_MAKE, MIGRATION_TEST_RUN, MIGRATION_TEST_REMOVE),
+        MIGRATION_EVENT_TESTED};
+    finds(&table, MIGRATION_WARM, "a test is made of data that is not whole");
+
+    table = migration_table;
+    table.testing = (struct migration_steps){LIST(MIGRATION_TEST_REMOVE, MIGRATION_PASS, MIGRATION_TEST_MAKE,
+                                                  MIGRATION_TEST_RUN, MIGRATION_PASS, MIGRATION_TEST_REMOVE),
+                                             MIGRATION_EVENT_TESTED};
+    finds(&table, MIGRATION_WARM, "the disks below a test are written");
+
+    table = migration_table;
+    table.cancelling[0] = (struct migration_steps){LIST(MIGRATION_SOURCE_CLOSE, MIGRATION_SOURCE_RELEASE,
+                                                        MIGRATION_SOURCE_START, MIGRATION_COPY_END,
+                                                        MIGRATION_TARGET_DELETE, MIGRATION_ROOM_GIVE),
+                                                   MIGRATION_EVENT_DONE};
     finds(&table, MIGRATION_WARM, "no ending can be reached any more");
 
     table = migration_table;
@@ -365,12 +413,14 @@ int main(void)
         cmocka_unit_test(where_it_can_be_cancelled),
         cmocka_unit_test(what_fails_goes_on_where_it_failed),
         cmocka_unit_test(what_has_to_hold),
+        cmocka_unit_test(what_a_test_needs),
         cmocka_unit_test(a_withdrawn_consent_stops_it),
         cmocka_unit_test(a_source_that_comes_back_is_stopped_again),
         cmocka_unit_test(an_unseen_side_is_not_safe),
         cmocka_unit_test(passes_go_on_until_it_fits),
         cmocka_unit_test(names_are_found_again),
         cmocka_unit_test(every_history_of_a_warm_move),
+        cmocka_unit_test(every_history_with_a_test_that_the_terms_want),
         cmocka_unit_test(every_history_of_a_cold_move),
         cmocka_unit_test(every_history_of_a_live_move),
         cmocka_unit_test(the_explorer_finds_a_wrong_order),

@@ -221,6 +221,62 @@ static void of_two_who_press_one_is_told(void **state)
                 "uc,ud");
 }
 
+/* What a test boot is asked with; moves with one are test_migration_job.c's. */
+static void what_a_test_boot_is_asked_with(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *path = planned(arena, "assessed");
+    (void)say(arena, ENGINEER, path, "test", NULL, 428);
+    static const struct {
+        const char *body, *pointer;
+    } bad[] = {{"{\"seconds\":0}", "/seconds"},
+               {"{\"seconds\":3601}", "/seconds"},
+               {"{\"seconds\":10,\"stays_seconds\":11}", "/stays_seconds"},
+               {"{\"expect_console\":\"\"}", "/expect_console"},
+               {"{\"agent\":1}", "/agent"},
+               {"{\"network\":\"office\"}", "/network"}};
+    (void)desk_call(arena, ADMIN, "GET", path, NULL, 200);
+    desk_match = arena_strdup(arena, desk_header("etag"));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        json_t *problem = say(arena, ENGINEER, path, "test", bad[i].body, 422);
+        assert_string_equal(desk_text(json_array_get(json_object_get(problem, "errors"), 0), "pointer"),
+                            bad[i].pointer);
+    }
+    desk_match = NULL;
+    (void)say_now(arena, UNIT, path, "test", 403);
+    (void)say_now(arena, STRANGER, path, "test", 403);
+    json_t *lacks = say_now(arena, ENGINEER, path, "test", 409);
+    assert_non_null(strstr(desk_text(lacks, "detail"), "cannot boot tests"));
+    desk_expect("SELECT count(*) FROM migration_test", "0");
+    json_t *m = desk_call(arena, UNIT, "GET", path, NULL, 200);
+    assert_true(json_is_false(json_object_get(m, "test_required")));
+    assert_int_equal(json_array_size(json_object_get(m, "tests")), 0);
+}
+
+/* Cutting over without the test that the terms want is refused by the state machine (test_migration.c). */
+static void the_terms_may_want_a_test(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    json_t *cold = desk_call(arena, ENGINEER, "POST", "/v1/migrations",
+                             plan_of(arena, ASSESSMENT, ",\"method\":\"cold\",\"test_required\":true"), 422);
+    assert_string_equal(desk_text(json_array_get(json_object_get(cold, "errors"), 0), "pointer"),
+                        "/test_required");
+    json_t *made = desk_call(arena, ENGINEER, "POST", "/v1/migrations",
+                             plan_of(arena, ASSESSMENT, ",\"test_required\":true"), 201);
+    assert_true(json_is_true(json_object_get(made, "test_required")));
+    assert_true(*desk_text(json_object_get(made, "plan"), "test_boot"));
+    const char *path = arena_printf(arena, "/v1/migrations/%s", desk_text(made, "id"));
+    static const char *const words[] = {"{\"hold_days\":3}", "{\"test_required\":false}",
+                                        "{\"test_required\":true}"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        (void)desk_call(arena, ADMIN, "GET", path, NULL, 200);
+        desk_match = arena_strdup(arena, desk_header("etag"));
+        json_t *after = desk_call(arena, ENGINEER, "PATCH", path, words[i], 200);
+        assert_int_equal(json_is_true(json_object_get(after, "test_required")), i != 1);
+        desk_match = NULL;
+    }
+}
+
 static void a_move_that_never_began_ends_at_once(void **state)
 {
     ARENA_AUTO struct arena *arena = arena_new();
@@ -242,6 +298,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_starts_without_consent, set_up, house_rest),
         cmocka_unit_test_setup_teardown(a_withdrawal_wakes_what_runs, set_up, house_rest),
         cmocka_unit_test_setup_teardown(of_two_who_press_one_is_told, set_up, house_rest),
+        cmocka_unit_test_setup_teardown(what_a_test_boot_is_asked_with, set_up, house_rest),
+        cmocka_unit_test_setup_teardown(the_terms_may_want_a_test, set_up, house_rest),
         cmocka_unit_test_setup_teardown(a_move_that_never_began_ends_at_once, set_up, house_rest),
     };
     return cmocka_run_group_tests(tests, desk_open, desk_close);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/federation/move_scene.h"
 
@@ -174,6 +175,206 @@ static void the_agreement_says_who_pays_for_the_overlap(void **state)
     scene_kill(broker);
 }
 
+static const struct migration_test_terms short_test = {.seconds = 20, .stays_seconds = 1};
+
+static void to_synced(pid_t *ret_broker)
+{
+    scene_begin("folder", MIGRATION_WARM, 0);
+    scene.tested = true;
+    scene_say(MIGRATION_EVENT_START);
+    *ret_broker = scene_broker(0);
+    go(*ret_broker, "synced");
+}
+
+static void expect_removed(void)
+{
+    char *test = folder_cloud_test(scene.target);
+    assert_null(test);
+    scene_expect("SELECT (SELECT count(*) FROM migration_ledger WHERE kind = 'test' AND removed_at IS NULL)"
+                 " + (SELECT count(*) FROM passing_object)",
+                 "0");
+    scene_expect("SELECT reserved FROM capacity WHERE endpoint_id = 'f' AND metric = 'vcpu'", "2");
+}
+
+static void commit_it(pid_t broker)
+{
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    scene_accept();
+    scene_say(MIGRATION_EVENT_COMMIT);
+    go(broker, "committed");
+    scene_check(true);
+    scene_kill(broker);
+}
+
+/* The guest of the test finds the journal, and writes over what it was given: the move does not notice. */
+static void a_test_boot_and_what_it_showed(void **state)
+{
+    pid_t broker;
+    to_synced(&broker);
+    struct migration_test_terms terms = short_test;
+    terms.expect_console = "guest journal ";
+    refused(scene_try(MIGRATION_EVENT_COMMIT, -1), ERR_CONFLICT);
+    scene_test(&terms);
+    scene_expect("SELECT count(*) FROM migration_test WHERE outcome IS NULL AND principal = 'engineer'", "1");
+    go(broker, "synced");
+    scene_expect("SELECT outcome || ' ' || (why IS NULL) || ' ' || pass || ' ' || (ended_at - booted_at >="
+                 " interval '1 s') FROM migration_test",
+                 "passed true 2 true");
+    scene_expect("SELECT string_agg(c ->> 'check' || ' ' || (c ->> 'passed'), ',') FROM migration_test,"
+                 " jsonb_array_elements(checks) AS c",
+                 "runs true,console true");
+    /* Escape sequences and carriage returns are gone; records were there. */
+    scene_expect("SELECT console ~ E'^guest journal [1-9][0-9]*\\n$' FROM migration_test", "t");
+    scene_expect("SELECT test ->> 'outcome' FROM migration", "passed");
+    scene_expect("SELECT why FROM migration_history WHERE event = 'tested'", "the test has passed");
+    scene_expect("SELECT string_agg(kind, ',') FROM migration_ledger WHERE kind = 'test'", "test");
+    expect_removed();
+    commit_it(broker);
+}
+
+static void a_test_that_fails_leaves_the_move(void **state)
+{
+    pid_t broker;
+    to_synced(&broker);
+    struct migration_test_terms terms = {.seconds = 2, .stays_seconds = 1, .expect_console = "login:"};
+    scene_test(&terms);
+    go(broker, "synced");
+    scene_expect("SELECT outcome || ': ' || why FROM migration_test",
+                 "failed: its console did not show \"login:\"");
+    scene_expect("SELECT why FROM migration_history WHERE event = 'tested'",
+                 "the test has failed: its console did not show \"login:\"");
+    expect_removed();
+    terms = short_test;
+    terms.agent = true; /* the folder's guests have none */
+    terms.seconds = 2;
+    scene_test(&terms);
+    go(broker, "synced");
+    scene_expect("SELECT outcome || ': ' || why FROM migration_test WHERE number = 2",
+                 "failed: its guest agent did not answer");
+    /* No room for a second one. */
+    pg_exec(scene.pg, "UPDATE capacity SET total = 3 WHERE endpoint_id = 'f' AND metric = 'vcpu'");
+    scene_test(&short_test);
+    go(broker, "synced");
+    scene_expect("SELECT outcome || ' ' || (why ~ 'vcpu') || ' ' || (booted_at IS NULL) FROM migration_test"
+                 " WHERE number = 3",
+                 "failed true true");
+    expect_removed();
+    pg_exec(scene.pg, "UPDATE capacity SET total = 1000 WHERE endpoint_id = 'f' AND metric = 'vcpu'");
+    commit_it(broker);
+}
+
+static void await_test(void)
+{
+    int64_t until = moment_monotonic() + 60 * MOMENT_SECOND;
+    while (pg_number(scene.pg,
+                     "SELECT count(*) FROM migration_test WHERE booted_at IS NOT NULL AND outcome IS"
+                     " NULL") == 0) {
+        assert_true(moment_monotonic() < until);
+        scene_guest();
+        (void)nanosleep(&(struct timespec){0, 3000000}, NULL); /* between two looks */
+    }
+}
+
+static void a_guest_that_does_not_stay_on(void **state)
+{
+    pid_t broker;
+    to_synced(&broker);
+    scene_test(&(struct migration_test_terms){.seconds = 60, .stays_seconds = 60});
+    await_test();
+    char *test = folder_cloud_test(scene.target);
+    assert_non_null(test);
+    folder_cloud_cut(scene.target, test);
+    go(broker, "synced");
+    scene_expect("SELECT outcome || ' ' || (why ~ '^it was off after [0-9]+ s$') FROM migration_test",
+                 "failed true");
+    expect_removed();
+    free(test);
+    commit_it(broker);
+}
+
+/* The shell is the unit's to pay by the agreement; what its test takes is free all the same. */
+static void a_test_boot_is_free_whoever_pays_the_overlap(void **state)
+{
+    pid_t broker;
+    const char *open = "SELECT string_agg(item || ' ' || tariff || ' ' || micro, ',' ORDER BY item, tariff)"
+                       " FROM usage_interval WHERE resource_id = '" MOVE_ID "' AND end_at = 'infinity'";
+    scene_begin("folder", MIGRATION_WARM, 0);
+    scene.tested = true;
+    pg_exec(scene.pg,
+            "UPDATE agreement SET settings = '{\"migration_overlap\": \"charged\"}' WHERE provider_id = 'q'");
+    scene_say(MIGRATION_EVENT_START);
+    broker = scene_broker(0);
+    go(broker, "synced");
+    const char *shell = "1001 standard 2000000,1002 standard 4000000,1011 standard 250000";
+    scene_expect(open, shell);
+    scene_test(&(struct migration_test_terms){.seconds = 60, .stays_seconds = 60});
+    await_test();
+    scene_expect(open, "1001 migration 2000000,1001 standard 2000000,1002 migration 4000000,"
+                       "1002 standard 4000000,1011 migration 250000,1011 standard 250000");
+    scene_expect("SELECT reserved FROM capacity WHERE endpoint_id = 'f' AND metric = 'vcpu'", "4");
+    char *test = folder_cloud_test(scene.target);
+    folder_cloud_cut(scene.target, test);
+    free(test);
+    go(broker, "synced");
+    scene_expect(open, shell);
+    scene_expect("SELECT count(*) || ' ' || bool_and((start_at, end_at) = (made_at, removed_at)) FROM"
+                 " usage_interval u JOIN migration_ledger l ON l.kind = 'test' WHERE resource_id = '" MOVE_ID
+                 "' AND tariff = 'migration'",
+                 "3 true");
+    commit_it(broker);
+}
+
+/* Cancelled, or without its consent any more, while the test runs: it is gone, and so is the rest. */
+static void what_stops_a_move_stops_its_test(void **state)
+{
+    for (int withdrawn = 0; withdrawn < 2; withdrawn++) {
+        pid_t broker;
+        to_synced(&broker);
+        scene_test(&(struct migration_test_terms){.seconds = 3600, .stays_seconds = 3600});
+        await_test();
+        if (withdrawn)
+            scene_withdraw_consent();
+        else
+            scene_say(MIGRATION_EVENT_CANCEL);
+        go(broker, "cancelled");
+        scene_expect("SELECT outcome FROM migration_test", "cancelled");
+        char *test = folder_cloud_test(scene.target);
+        assert_null(test);
+        scene_check(false);
+        scene_kill(broker);
+    }
+}
+
+/* The broker is killed before and after everything that it does for a test boot, one test after another. */
+static void a_test_boot_killed_at_every_boundary(void **state)
+{
+    pid_t broker;
+    bool died = true;
+    int boundary = 0;
+    to_synced(&broker);
+    while (died) {
+        scene_kill(broker);
+        broker = scene_broker(++boundary);
+        scene_test(&short_test);
+        died = !scene_await(broker, "synced");
+        if (died) {
+            broker = scene_broker(0);
+            go(broker, "synced");
+        }
+        char *sql = xasprintf(
+            "SELECT outcome || coalesce(': ' || why, '') FROM migration_test WHERE number = %d", boundary);
+        scene_expect(sql, "passed");
+        free(sql);
+        expect_removed();
+    }
+    print_message("a test boot: killed at %d boundaries\n", boundary - 1);
+    assert_true(boundary > 10);
+    scene_kill(broker); /* which would still die at its boundary */
+    broker = scene_broker(0);
+    commit_it(broker);
+}
+
 /* Before anything runs on the other side: the shell was there, and is not any more. */
 static void a_move_that_is_cancelled(void **state)
 {
@@ -291,6 +492,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_cut_over_measures_the_machine),
         cmocka_unit_test(a_rollback_while_it_is_held),
         cmocka_unit_test(the_agreement_says_who_pays_for_the_overlap),
+        cmocka_unit_test(a_test_boot_and_what_it_showed),
+        cmocka_unit_test(a_test_that_fails_leaves_the_move),
+        cmocka_unit_test(a_guest_that_does_not_stay_on),
+        cmocka_unit_test(a_test_boot_is_free_whoever_pays_the_overlap),
+        cmocka_unit_test(what_stops_a_move_stops_its_test),
+        cmocka_unit_test(a_test_boot_killed_at_every_boundary),
         cmocka_unit_test(a_move_that_is_cancelled),
         cmocka_unit_test(a_cold_move),
         cmocka_unit_test(a_live_move),
