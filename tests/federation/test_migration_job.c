@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "broker/control/other_side.h"
 #include "tests/federation/move_scene.h"
 
 static void go(pid_t broker, const char *state)
@@ -293,6 +294,28 @@ static void a_guest_that_does_not_stay_on(void **state)
     commit_it(broker);
 }
 
+/* What an inventory of the target is told: the second sides of instance and volume, which may not run, and
+ * the test, which may. */
+static struct error *others_body(struct db *db, void *context)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *test = context;
+    struct other_side *list;
+    size_t count, tests = 0;
+    TRY(other_side_list(db, arena, "f", &list, &count));
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++) {
+        bool is_test = !strcmp(list[i].resource, test);
+        assert_int_equal(list[i].may_run, is_test);
+        assert_true(i == 0 || strcmp(list[i - 1].resource, list[i].resource) < 0); /* it is searched by id */
+        if (is_test)
+            assert_int_equal(json_integer_value(json_object_get(list[i].spec, "vcpu")), 2);
+        tests += is_test;
+    }
+    assert_int_equal(tests, 1);
+    return NULL;
+}
+
 /* The shell is the unit's to pay by the agreement; what its test takes is free all the same. */
 static void a_test_boot_is_free_whoever_pays_the_overlap(void **state)
 {
@@ -314,6 +337,7 @@ static void a_test_boot_is_free_whoever_pays_the_overlap(void **state)
                        "1002 standard 4000000,1011 migration 250000,1011 standard 250000");
     scene_expect("SELECT reserved FROM capacity WHERE endpoint_id = 'f' AND metric = 'vcpu'", "4");
     char *test = folder_cloud_test(scene.target);
+    ok(db_transaction(scene.db, &db_scope_system, DB_READ_COMMITTED, others_body, test));
     folder_cloud_cut(scene.target, test);
     free(test);
     go(broker, "synced");
