@@ -187,8 +187,6 @@ static struct error *check_descriptor(const char *text, size_t length)
 
 static struct error *check_vmdk(const unsigned char *head, size_t length, uint64_t file, uint64_t *ret_size)
 {
-    if (length >= 21 && !memcmp(head, "# Disk DescriptorFile", 21))
-        return bad("it is only the descriptor of a VMDK in other files");
     if (length < VMDK_HEADER || le32(head) != VMDK_MAGIC)
         return bad("it is no VMDK in one file");
     uint32_t version = le32(head + 4), entries = le32(head + 44);
@@ -212,6 +210,10 @@ static struct error *check_vmdk(const unsigned char *head, size_t length, uint64
 struct error *transfer_image_check(enum transfer_image_format format, const unsigned char *head,
                                    size_t length, uint64_t size, uint64_t *ret_size)
 {
+    static const char descriptor[] = "# Disk DescriptorFile";
+    if (format == IMAGE_VMDK && length >= sizeof descriptor - 1 &&
+        !memcmp(head, descriptor, sizeof descriptor - 1))
+        return bad("it is only the descriptor of a VMDK in other files");
     if (length > size || size < IMAGE_FILE_MIN)
         return bad("it is shorter than a sector");
     if (format == IMAGE_QCOW2)

@@ -82,6 +82,9 @@ struct error *cli_call(struct cli *cli, const char *method, const char *path, js
 /* The same with If-Match; `etag` with its quotes. */
 struct error *cli_call_if(struct cli *cli, const char *method, const char *path, json_t *body,
                           const char *etag, struct client_answer *ret_answer) ERROR_MUST_USE;
+/* Any call; an answer that is not 2xx is an error. */
+struct error *cli_request(struct cli *cli, const struct client_request *request,
+                          struct client_answer *ret_answer) ERROR_MUST_USE;
 /* A GET whose answer is written to `out` as it comes, whatever its size. On an error a part may have been
  * written. */
 struct error *cli_download(struct cli *cli, const char *path, FILE *out) ERROR_MUST_USE;

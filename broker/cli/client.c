@@ -114,6 +114,16 @@ void client_free(struct client *client)
     free(client);
 }
 
+/* A value that is NULL adds nothing. */
+static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
+{
+    char *line = value ? xasprintf("%s: %s", name, value) : NULL;
+    if (line)
+        list = curl_slist_append(list, line);
+    free(line);
+    return list;
+}
+
 /* NULL when memory is out: libcurl then has freed nothing, and the call fails. */
 static struct curl_slist *make_headers(const struct client *client, const struct client_request *request)
 {
@@ -121,9 +131,10 @@ static struct curl_slist *make_headers(const struct client *client, const struct
         curl_slist_append(NULL, "Accept: application/json, application/problem+json, */*;q=0.1");
     if (client->authorization)
         list = curl_slist_append(list, client->authorization);
-    if (request->body || request->lines)
-        list = curl_slist_append(list, request->lines ? "Content-Type: application/x-ndjson"
-                                                      : "Content-Type: application/json");
+    if (request->body || request->lines || request->bytes)
+        list = curl_slist_append(list, request->lines   ? "Content-Type: application/x-ndjson"
+                                       : request->bytes ? "Content-Type: application/octet-stream"
+                                                        : "Content-Type: application/json");
     char key[ID_TEXT];
     id_new(key);
     char *line = NULL;
@@ -132,11 +143,10 @@ static struct curl_slist *make_headers(const struct client *client, const struct
     if (line)
         list = curl_slist_append(list, line);
     free(line);
-    line = request->if_match ? xasprintf("If-Match: %s", request->if_match) : NULL;
-    if (line)
-        list = curl_slist_append(list, line);
-    free(line);
-    return list;
+    list = add_header(list, "If-Match", request->if_match);
+    list = add_header(list, "Upload-Offset", request->offset);
+    list = add_header(list, "Range", request->range);
+    return add_header(list, "If-Range", request->if_range);
 }
 
 static struct error *perform(struct client *client, const struct client_request *request)
@@ -144,13 +154,14 @@ static struct error *perform(struct client *client, const struct client_request 
     CURL *curl = client->curl;
     char *url = xasprintf("%s%s", client->url, request->path);
     char *built = request->body ? json_dumps(request->body, JSON_COMPACT) : NULL;
-    const char *body = request->lines ? request->lines : built;
+    const char *body = request->lines ? request->lines : request->bytes ? request->bytes : built;
+    size_t length = request->bytes ? request->length : body ? strlen(body) : 0;
     struct curl_slist *headers = make_headers(client, request);
     buf_clear(&client->body);
     bool good = headers && !curl_easy_setopt(curl, CURLOPT_URL, url) &&
                 !curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) &&
                 !curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body) &&
-                !curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, body ? (long)strlen(body) : 0L) &&
+                !curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)length) &&
                 !curl_easy_setopt(curl, body ? CURLOPT_POST : CURLOPT_HTTPGET, 1L) &&
                 !curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) &&
                 !curl_easy_setopt(curl, CURLOPT_TIMEOUT, request->out ? 0L : (long)CLIENT_TIMEOUT_S) &&

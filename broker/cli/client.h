@@ -29,8 +29,12 @@ struct client_request {
     const char *method, *path; /* path with its query, escaped */
     const json_t *body;        /* NULL: none */
     const char *lines;         /* NDJSON instead of body; NULL: none */
-    const char *key;           /* Idempotency-Key; NULL: a fresh one with every POST */
-    const char *if_match;      /* ETag as it was given, with quotes; NULL: none */
+    const char *bytes;         /* application/octet-stream instead of body, `length` of them; NULL: none */
+    size_t length;
+    const char *offset;           /* Upload-Offset; NULL: none */
+    const char *range, *if_range; /* of a download in parts; NULL: none */
+    const char *key;              /* Idempotency-Key; NULL: a fresh one with every POST */
+    const char *if_match;         /* ETag as it was given, with quotes; NULL: none */
     FILE *out; /* the body of a 2xx goes here as it comes, however much; NULL: into the answer */
 };
 

@@ -296,8 +296,20 @@ const struct cli_command list_commands[] = {
     {0},
 };
 
-const struct cli_command *const cli_command_tables[] = {
-    list_commands,      make_commands,    operate_commands, money_commands,
-    statement_commands, budget_commands,  export_commands,  verify_commands,
-    archive_commands,   usage_commands,   consent_commands, assess_commands,
-    wave_commands,      migrate_commands, link_commands,    NULL};
+const struct cli_command *const cli_command_tables[] = {list_commands,
+                                                        make_commands,
+                                                        operate_commands,
+                                                        money_commands,
+                                                        statement_commands,
+                                                        budget_commands,
+                                                        export_commands,
+                                                        verify_commands,
+                                                        archive_commands,
+                                                        usage_commands,
+                                                        consent_commands,
+                                                        assess_commands,
+                                                        wave_commands,
+                                                        migrate_commands,
+                                                        link_commands,
+                                                        image_commands,
+                                                        NULL};

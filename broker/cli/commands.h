@@ -12,6 +12,6 @@ struct error *cli_check_signature(struct cli *cli, const json_t *keys, const cha
 extern const struct cli_command list_commands[], make_commands[], operate_commands[], money_commands[],
     statement_commands[], budget_commands[], export_commands[], verify_commands[], archive_commands[],
     usage_commands[], consent_commands[], assess_commands[], wave_commands[], migrate_commands[],
-    link_commands[];
+    link_commands[], image_commands[];
 
 #endif

@@ -206,6 +206,12 @@ struct error *cli_download(struct cli *cli, const char *path, FILE *out)
     return error;
 }
 
+struct error *cli_request(struct cli *cli, const struct client_request *request,
+                          struct client_answer *ret_answer)
+{
+    return call(cli, request, ret_answer);
+}
+
 struct error *cli_call_lines(struct cli *cli, const char *path, const char *lines,
                              struct client_answer *ret_answer)
 {

@@ -193,7 +193,8 @@ static struct error *check_place(struct placing *placing, size_t index, const ch
         .zone = resource->zone,
         .image = spec_text(resource->spec, "image"),
         .architecture = spec_text(resource->spec, "architecture"),
-        .system_disk_gb = json_integer_value(json_object_get(resource->spec, "system_disk_gb"))};
+        .system_disk_gb = json_integer_value(json_object_get(resource->spec, "system_disk_gb")),
+        .imported = placing->order->operation != NULL};
     struct placement_facts facts;
     bool found;
     TRY(placement_load(placing->db, placing->arena, resource->unit, resource->system, &wish, &found, &facts));
@@ -303,6 +304,31 @@ static const struct db_statement insert_order = {
     "INSERT INTO orders (unit_id, id, system_id, principal, state, operation_id, note, created_at)"
     " VALUES ($1, $2, $3, $4, 'accepted', $5, $6, $7)"};
 
+static const struct db_statement set_order = {
+    "order_set_operation", "UPDATE operation SET order_id = $3 WHERE unit_id = $1 AND id = $2"};
+
+/* The job that makes it: one that has begun, or a new one. */
+static struct error *give_to_job(struct placing *placing, const struct order_made *made,
+                                 const char *principal, const json_t *request)
+{
+    const struct order_new *order = placing->order;
+    if (order->operation)
+        return db_run(placing->db, &set_order,
+                      DB_VALUES(db_text(order->unit), db_text(made->operation), db_text(made->order)), NULL);
+    return operation_start(
+        placing->db,
+        &(struct operation_new){.id = made->operation,
+                                .kind = "order",
+                                .unit = order->unit,
+                                .system = order->system,
+                                .cloud = made->cloud,
+                                .provider = made->cloud ? placing->resources[0].provider : NULL,
+                                .order = made->order,
+                                .principal = principal,
+                                .args = request},
+        order_job.name, placing->now);
+}
+
 static struct error *write_rows(struct placing *placing, const struct order_made *made)
 {
     for (size_t i = 0; i < placing->count; i++) {
@@ -330,7 +356,8 @@ struct error *order_place(struct db *db, struct arena *arena, const char *princi
                               .resources =
                                   arena_array(arena, order->resources.count, sizeof(struct resource)),
                               .now = now};
-    struct order_made made = {.order = id_new_in(arena), .operation = id_new_in(arena)};
+    struct order_made made = {.order = id_new_in(arena),
+                              .operation = order->operation ? order->operation : id_new_in(arena)};
     struct error *error = check_all(&placing);
     if (error) {
         error_free(placing.errors);
@@ -349,17 +376,7 @@ struct error *order_place(struct db *db, struct arena *arena, const char *princi
     for (size_t i = 1; made.cloud && i < placing.count; i++)
         if (strcmp(placing.resources[i].cloud, made.cloud))
             made.cloud = NULL;
-    TRY(operation_start(db,
-                        &(struct operation_new){.id = made.operation,
-                                                .kind = "order",
-                                                .unit = order->unit,
-                                                .system = order->system,
-                                                .cloud = made.cloud,
-                                                .provider = made.cloud ? placing.resources[0].provider : NULL,
-                                                .order = made.order,
-                                                .principal = principal,
-                                                .args = request},
-                        order_job.name, now));
+    TRY(give_to_job(&placing, &made, principal, request));
     TRY(db_pipeline_end(db));
     *ret_made = made;
     return NULL;

@@ -19,7 +19,11 @@ struct order_item {
 struct order_new {
     const char *unit, *system, *cloud, *note;
     struct json_list resources; /* of struct order_item */
+    /* Of a job that makes the order's resources in its own way and has begun (an import: no image is looked
+     * for, ORDER_IMPORTED stands in its place); NULL: one of its own, carried by the job "order". */
+    const char *operation;
 };
+#define ORDER_IMPORTED "imported"
 extern const struct json_spec order_spec;
 
 struct order_made {
@@ -33,6 +37,13 @@ struct order_made {
 struct error *order_place(struct db *db, struct arena *arena, const char *principal,
                           const struct order_new *order, const json_t *request, moment now,
                           struct order_made *ret_made) ERROR_MUST_USE;
+
+/* For such a job, of the same arguments {"unit", "operation"}, in its transaction: everything becomes active
+ * and is billed from now on, its instance being `power`; the operation ends with `result`. */
+struct error *order_activate(struct db *db, struct job *job, const char *power,
+                             const json_t *result) ERROR_MUST_USE;
+/* And when nothing of it is left at any provider: rows, room and operation end with the error. */
+struct error *order_failed(struct db *db, struct job *job, const struct error *error) ERROR_MUST_USE;
 
 struct error *order_end(struct db *db, const char *unit, const char *order, const char *state,
                         moment now) ERROR_MUST_USE;

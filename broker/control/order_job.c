@@ -346,10 +346,10 @@ static struct error *tell_resource(struct db *db, const struct resource *resourc
 }
 
 /* One moment for all: they become active, and their usage begins, together. */
-static struct error *activate_body(struct db *db, void *context)
+struct error *order_activate(struct db *db, struct job *job, const char *power, const json_t *result)
 {
-    struct work *work = context;
-    moment now = clock_now(work->job->clock);
+    struct work loaded = {.job = job}, *work = &loaded;
+    moment now = clock_now(job->clock);
     TRY(load(db, work));
     for (size_t i = 0; i < work->count; i++) {
         struct resource *resource = &work->resources[i];
@@ -358,22 +358,26 @@ static struct error *activate_body(struct db *db, void *context)
         TRY(resource_become(db, resource, RESOURCE_CREATING, RESOURCE_ACTIVE, NULL, now));
         resource->state = RESOURCE_ACTIVE;
         if (!strcmp(resource->kind, "instance")) {
-            resource->power = "on";
-            TRY(resource_set_power(db, resource, "on", now));
+            resource->power = power;
+            TRY(resource_set_power(db, resource, power, now));
         }
         if (resource->expansion_days)
-            TRY(expansion_begin(db, resource, json_hold(work->job->arena, json_object()), now));
+            TRY(expansion_begin(db, resource, json_hold(job->arena, json_object()), now));
         TRY(resource_meter(db, resource, now));
         TRY(tell_resource(db, resource, "resource.active", now));
     }
     TRY(order_end(db, work->unit, work->operation.order, "fulfilled", now));
-    return operation_end(db, &work->operation, NULL, NULL, now);
+    return operation_end(db, &work->operation, NULL, result, now);
+}
+
+static struct error *activate_body(struct db *db, void *context)
+{
+    return order_activate(db, context, "on", NULL);
 }
 
 static struct error *activate(struct job *job)
 {
-    struct work work = {.job = job};
-    return job_transaction(job, DB_READ_COMMITTED, activate_body, &work);
+    return job_transaction(job, DB_READ_COMMITTED, activate_body, job);
 }
 
 static struct error *give_back(struct db *db, const struct resource *resource)
@@ -386,7 +390,7 @@ static struct error *give_back(struct db *db, const struct resource *resource)
 }
 
 /* After the undo: nothing is left at any provider. */
-static struct error *failed(struct db *db, struct job *job, const struct error *error)
+struct error *order_failed(struct db *db, struct job *job, const struct error *error)
 {
     struct work work = {.job = job};
     moment now = clock_now(job->clock);
@@ -429,5 +433,5 @@ const struct job_type order_job = {.name = "order",
                                    .max_attempts = 8,
                                    .backoff_us = MOMENT_SECOND,
                                    .backoff_max_us = MOMENT_MINUTE,
-                                   .failed = failed,
+                                   .failed = order_failed,
                                    .progressed = progressed};

@@ -97,11 +97,13 @@ static void check_endpoint(const struct placement_wish *wish, const struct place
         error_collect(errors, pointer, "the endpoint of zone \"%s\" is disabled", wish->zone);
     if (strcmp(wish->kind, "instance"))
         return;
-    if (!facts->image_known)
-        error_collect(errors, pointer, "zone \"%s\" has no image \"%s\"", wish->zone, wish->image);
     if (facts->architectures && !(facts->architectures & architecture_bit(wish->architecture)))
         error_collect(errors, pointer, "zone \"%s\" has no host of architecture %s", wish->zone,
                       wish->architecture);
+    if (wish->imported)
+        return;
+    if (!facts->image_known)
+        error_collect(errors, pointer, "zone \"%s\" has no image \"%s\"", wish->zone, wish->image);
     if (facts->image_architecture && strcmp(facts->image_architecture, wish->architecture))
         error_collect(errors, pointer, "image \"%s\" is for %s, not for %s", wish->image,
                       facts->image_architecture, wish->architecture);

@@ -26,6 +26,7 @@ struct placement_wish {
     const char *kind, *cloud, *zone;
     const char *image, *architecture; /* of an instance */
     int64_t system_disk_gb;
+    bool imported; /* it brings its disks: there is no image */
 };
 
 /* *ret_found false: the cloud does not exist. */

@@ -140,9 +140,9 @@ static struct error *open_fleet(struct daemon *daemon)
 
 static struct error *start_work(struct daemon *daemon)
 {
-    static const struct job_type *const types[] = {&order_job,   &operate_job,       &sync_job,
-                                                   &archive_job, &assess_job,        &migration_job,
-                                                   &export_job,  &transfer_clean_job};
+    static const struct job_type *const types[] = {&order_job,   &operate_job, &sync_job,
+                                                   &archive_job, &assess_job,  &migration_job,
+                                                   &export_job,  &import_job,  &transfer_clean_job};
     const struct settings *settings = &daemon->settings;
     const struct job_runner_settings runner = {
         .conninfo = daemon->conninfo,

@@ -48,6 +48,7 @@ static const struct http_table *const tables[] = {
     &migration_routes,
     &link_routes, /* federation */
     &transfer_export_routes,
+    &transfer_import_routes,
 };
 
 const struct http_table *const *routes_all(size_t *ret_count)

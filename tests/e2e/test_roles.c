@@ -36,7 +36,7 @@ enum outside {
 struct ground {
     struct world *world;
     char *instance, *volume, *address, *bandwidth, *order, *operation, *bill, *budget, *bid, *drift,
-        *fulfilment, *consent, *assessment, *migration, *export;
+        *fulfilment, *consent, *assessment, *migration, *export, *import;
     char month[8];
     char *inside[ROLE_COUNT], *outside[ROLE_COUNT]; /* tokens */
 };
@@ -113,6 +113,12 @@ static const struct rule rules[] = {
     {"/v1/exports", "POST", OPEN, "{}"},
     {"/v1/exports/{export}", NULL, HIDDEN, NULL},
     {"/v1/exports/{export}/files/{name}", NULL, HIDDEN, NULL},
+    {"/v1/imports", "GET", LIST, NULL},
+    {"/v1/imports", "POST", OPEN, "{}"},
+    {"/v1/imports/{import}", NULL, HIDDEN, NULL},
+    {"/v1/imports/{import}:start", NULL, HIDDEN, NULL},
+    {"/v1/imports/{import}/files/{name}", "GET", HIDDEN, NULL},
+    {"/v1/imports/{import}/files/{name}", "PATCH", OPEN, "{}"}, /* takes bytes: JSON is refused unseen */
     {"/v1/instances", NULL, LIST, NULL},
     {"/v1/instances/{id}", NULL, HIDDEN, "{}"},
     {"/v1/instances/{id}:resize", NULL, HIDDEN, "{\"vcpu\":1}"},
@@ -199,6 +205,7 @@ static const char *path_of(const struct ground *g, struct arena *arena, const ch
                   {"assessment", g->assessment},
                   {"migration", g->migration},
                   {"export", g->export},
+                  {"import", g->import},
                   {"name", "disk"}};
     const char *open = strchr(pattern, '{'), *close = strchr(pattern, '}'), *value = NULL;
     if (!open)
@@ -249,7 +256,9 @@ static bool within(const struct ground *g, const struct http_route *route, int s
         return true;
     if (!strcmp(route->pattern, "/v1/events"))
         return status == 0; /* a stream that goes on */
-    if (strstr(route->pattern, "/files/{name}"))
+    if (route->flags & HTTP_BYTES)
+        return status == 415;
+    if (!strcmp(route->pattern, "/v1/exports/{export}/files/{name}"))
         return status == 409; /* its files are not ready */
     if (!strcmp(route->method, "GET"))
         return status == 200;
@@ -433,6 +442,16 @@ static void make_export(struct ground *g)
         " format, state, request, principal, created_at) SELECT unit_id, gen_random_uuid(), system_id,"
         " cloud_id, provider_id, 'export', id, name, 'raw', 'failed', '{}', 'engineer', now() FROM resource"
         " WHERE name = 'web' RETURNING id");
+    g->import = world_value(
+        g->world,
+        "WITH t AS (INSERT INTO transfer (unit_id, id, system_id, cloud_id, provider_id, direction, name, "
+        "format,"
+        " state, request, principal, created_at) SELECT unit_id, gen_random_uuid(), system_id, cloud_id,"
+        " provider_id, 'import', 'came', 'raw', 'uploading', '{}', 'engineer', now() FROM resource"
+        " WHERE name = 'web' RETURNING *) INSERT INTO transfer_file (unit_id, transfer_id, name, system_id,"
+        " cloud_id, provider_id, number, size, sha256, received) SELECT unit_id, id, 'disk', system_id, "
+        "cloud_id,"
+        " provider_id, 1, 512, repeat('0', 64), 0 FROM t RETURNING transfer_id");
 }
 
 static int start(void **state)
@@ -489,9 +508,10 @@ static int stop(void **state)
 {
     struct ground *g = *state;
     world_stop(g->world);
-    char **texts[] = {&g->instance,   &g->volume,  &g->address,    &g->bandwidth, &g->order,
-                      &g->operation,  &g->bill,    &g->budget,     &g->bid,       &g->drift,
-                      &g->fulfilment, &g->consent, &g->assessment, &g->migration, &g->export};
+    char **texts[] = {&g->instance,   &g->volume,    &g->address,    &g->bandwidth,
+                      &g->order,      &g->operation, &g->bill,       &g->budget,
+                      &g->bid,        &g->drift,     &g->fulfilment, &g->consent,
+                      &g->assessment, &g->migration, &g->export,     &g->import};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(*texts[i]);
     for (int role = 0; role < ROLE_COUNT; role++) {

@@ -33,11 +33,11 @@ static void none(const struct world *world, const char *what, const char *sql)
 
 void check_settled(const struct world *world, int seconds)
 {
-    world_await(
-        world,
-        "SELECT (SELECT count(*) FROM operation WHERE state IN ('queued', 'running'))"
-        " + (SELECT count(*) FROM job WHERE type <> 'sync' AND state IN ('queued', 'running', 'parked'))",
-        "0", seconds);
+    world_await(world,
+                "SELECT (SELECT count(*) FROM operation WHERE state IN ('queued', 'running'))"
+                " + (SELECT count(*) FROM job WHERE type NOT IN ('sync', 'transfer-clean') AND state IN "
+                "('queued', 'running', 'parked'))",
+                "0", seconds);
     none(world, "orders that never ended",
          "SELECT string_agg(id::text, ' ') FROM orders WHERE state = 'accepted' OR ended_at IS NULL");
     none(world, "resources between two states",

@@ -87,8 +87,9 @@ static const char places[] =
 int desk_open(void **state)
 {
     static const struct http_table *const tables[] = {
-        &consent_routes,   &assessment_routes, &wave_routes,     &migration_routes, &link_routes,
-        &operation_routes, &cloud_routes,      &resource_routes, &audit_routes,     &transfer_export_routes};
+        &consent_routes, &assessment_routes,      &wave_routes,           &migration_routes,
+        &link_routes,    &operation_routes,       &cloud_routes,          &resource_routes,
+        &audit_routes,   &transfer_export_routes, &transfer_import_routes};
     char folder[512];
     house_open(state);
     ok(driver_register(house.registry, scripted_driver()));

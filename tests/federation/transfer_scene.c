@@ -25,7 +25,7 @@ extern char **environ;
 struct transfer_scene transfer_scene;
 static struct job_runner *runner;
 
-static const struct job_type *const types[] = {&export_job, &transfer_clean_job};
+static const struct job_type *const types[] = {&export_job, &import_job, &transfer_clean_job};
 #define TYPE_COUNT (sizeof types / sizeof *types)
 
 int transfer_open(void **state)
