@@ -8,6 +8,7 @@
 #include "federation/consent.h"
 #include "federation/migration_word.h"
 #include "federation/routes.h"
+#include "federation/wave_store.h"
 
 struct document {
     const char *algorithm, *digest, *reference;
@@ -146,6 +147,7 @@ static struct error *give(struct http_call *call, struct http_answer *answer)
                               .given_by = principal_id(call->principal),
                               .given_at = call->now};
     TRY(consent_check_new(call->arena, &consent, call->now));
+    TRY(wave_wake_unit(call->db, consent.unit)); /* some of its moves may wait for it */
     TRY(consent_give(call->db, call->arena, &consent));
     return answer_one(call, &consent, 201, answer);
 }

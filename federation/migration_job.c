@@ -14,6 +14,7 @@
 #include "broker/http/event.h"
 #include "federation/consent.h"
 #include "federation/migration_work.h"
+#include "federation/wave_store.h"
 
 #define PASS_EVERY_US (10 * MOMENT_MINUTE)  /* synced: so that the last pass stays short */
 #define LOOK_EVERY_US (6 * MOMENT_HOUR)     /* waiting for somebody's word, who wakes it */
@@ -88,10 +89,24 @@ static struct error *tell_body(struct db *db, void *context)
     return migration_entered(db, work, from, now);
 }
 
+static struct error *wake_body(struct db *db, void *context)
+{
+    const struct migration_work *work = context;
+    return wave_wake_of(db, work->row.id);
+}
+
+/* Its wave looks at it. Not in the transaction that told it: a wave's job locks its own row and then moves'.
+ * One that is lost is made up for by the wave's next look. */
+static void wake_wave(struct migration_work *work)
+{
+    error_ignore(db_transaction(work->job->db, &db_scope_system, DB_READ_COMMITTED, wake_body, work));
+}
+
 static struct error *tell(struct migration_work *work, enum migration_event event, const char *why)
 {
     struct telling telling = {work, {.event = event, .why = why}};
     TRY(job_transaction(work->job, DB_READ_COMMITTED, tell_body, &telling));
+    wake_wave(work);
     log_info("migration.changed", LOG_TEXT("migration", work->row.id),
              LOG_TEXT("event", migration_event_name(event)),
              LOG_TEXT("state", migration_state_name(work->row.state)));

@@ -7,6 +7,7 @@
 #include "federation/consent.h"
 #include "federation/migration_job.h"
 #include "federation/migration_work.h"
+#include "federation/wave_store.h"
 
 /* *ret_why NULL: it is good. */
 static struct error *consented(struct db *db, struct arena *arena, const struct migration_row *m, moment now,
@@ -60,10 +61,11 @@ static const struct db_statement select_job = {
     "migration_job_of",
     "SELECT job_id FROM migration WHERE id = $2::uuid AND ($1::text IS NULL OR unit_id = $1)"};
 
-/* The job's row first. */
+/* Jobs' rows first: its wave's, then its own. */
 static struct error *load(struct db *db, struct migration_work *work, const struct migration_saying *saying)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(wave_wake_of(db, saying->id));
     TRY(db_query_one(db, &select_job, DB_VALUES(db_text(saying->unit), db_text(saying->id)), "such migration",
                      &rows));
     if (!db_is_null(rows, 0, 0))

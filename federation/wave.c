@@ -128,10 +128,11 @@ static bool fit_window(const struct wave *wave, moment at, int64_t length, momen
 struct planning {
     const struct wave *wave;
     struct wave_slot *slots;
-    bool *settled;      /* has its slot, or never gets one */
-    moment *system_end; /* of the hosts that have slots */
-    size_t *open;       /* hosts of each system without */
-    bool *stuck;        /* a host of it is never placed */
+    bool *settled;           /* has its slot, or never gets one */
+    moment *system_end;      /* of the hosts that have slots */
+    size_t *open;            /* hosts of each system without */
+    bool *stuck;             /* a host of it is never placed … */
+    enum wave_reason *never; /* … because of this */
     struct occupied {
         size_t *hosts; /* that have it at some time */
         size_t count;
@@ -239,9 +240,10 @@ static void settle(struct planning *p, size_t number)
     }
     p->settled[number] = true;
     p->open[system]--;
-    if (!slot->placed)
+    if (!slot->placed) {
         p->stuck[system] = true;
-    else if (slot->end > p->system_end[system])
+        p->never[system] = slot->never;
+    } else if (slot->end > p->system_end[system])
         p->system_end[system] = slot->end;
 }
 
@@ -258,11 +260,19 @@ static void place_begun(struct planning *p)
         slot->start = host->started;
         slot->end = host->ended;
         slot->cut = host->ended - host->cut_us;
-        if (host->state == WAVE_RUNNING) {
+        if (host->state == WAVE_LOST) {
+            slot->placed = false;
+            slot->never = WAVE_MOVE;
+            slot->end = slot->start;
+        } else if (host->state == WAVE_RUNNING && host->cutting) {
+            slot->cut = p->wave->asked;
+            slot->end = p->wave->asked + host->cut_us;
+        } else if (host->state == WAVE_RUNNING) {
             moment cut = host->started + host->copy_us;
             cut = cut > p->wave->now ? cut : p->wave->now;
             slot->placed = fit_window(p->wave, cut, host->cut_us, &slot->cut);
             slot->end = slot->placed ? slot->cut + host->cut_us : INT64_MAX / 2;
+            slot->never = WAVE_WINDOW;
         }
     }
     for (size_t i = 0; i < p->wave->host_count; i++)
@@ -271,16 +281,33 @@ static void place_begun(struct planning *p)
 }
 
 /* *ret_stuck: something that it waits for is never over. */
-static bool is_ready(const struct planning *p, size_t number, bool *ret_stuck)
+static bool is_ready(const struct planning *p, size_t number, bool *ret_stuck, enum wave_reason *ret_never)
 {
     const struct wave_system *system = &p->wave->systems[p->wave->hosts[number].system];
     bool ready = true;
     *ret_stuck = false;
     for (size_t i = 0; i < system->after_count; i++) {
         ready = ready && !p->open[system->after[i]];
-        *ret_stuck = *ret_stuck || p->stuck[system->after[i]];
+        if (!p->stuck[system->after[i]])
+            continue;
+        *ret_never = *ret_stuck && *ret_never == WAVE_MOVE ? WAVE_MOVE : p->never[system->after[i]];
+        *ret_stuck = true;
     }
     return ready;
+}
+
+/* The first in the wanted order that may be placed now; those that are held come after all others. */
+static bool next_host(const struct planning *p, size_t *ret_number, bool *ret_stuck,
+                      enum wave_reason *ret_never)
+{
+    for (int held = 0; held < 2; held++)
+        for (size_t i = 0; i < p->wave->host_count; i++)
+            if (!p->settled[i] && p->wave->hosts[i].held == (held == 1) &&
+                is_ready(p, i, ret_stuck, ret_never)) {
+                *ret_number = i;
+                return true;
+            }
+    return false;
 }
 
 void wave_plan(struct arena *arena, const struct wave *wave, struct wave_slot **ret_slots)
@@ -291,22 +318,20 @@ void wave_plan(struct arena *arena, const struct wave *wave, struct wave_slot **
                          .system_end = arena_array(arena, wave->system_count, sizeof *p.system_end),
                          .open = arena_array(arena, wave->system_count, sizeof *p.open),
                          .stuck = arena_array(arena, wave->system_count, sizeof *p.stuck),
+                         .never = arena_array(arena, wave->system_count, sizeof *p.never),
                          .occupied = arena_array(arena, wave->resource_count, sizeof *p.occupied)};
     for (size_t i = 0; i < wave->resource_count; i++)
         p.occupied[i] = (struct occupied){.hosts = arena_array(arena, wave->host_count, sizeof(size_t)),
                                           .first_free = wave->now};
     place_begun(&p);
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (size_t i = 0; i < wave->host_count && !changed; i++) {
-            bool stuck;
-            if (p.settled[i] || !is_ready(&p, i, &stuck))
-                continue;
-            if (!stuck)
-                (void)place(&p, i); /* one that has no window stays without a slot */
-            settle(&p, i);
-            changed = true;
-        }
+    size_t next;
+    bool stuck;
+    enum wave_reason never;
+    while (next_host(&p, &next, &stuck, &never)) {
+        /* One that has no window stays without a slot, and so does what waits for it. */
+        if (stuck || !place(&p, next))
+            p.slots[next].never = stuck ? never : WAVE_WINDOW;
+        settle(&p, next);
     }
     *ret_slots = p.slots;
 }

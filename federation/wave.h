@@ -20,14 +20,16 @@
 #define WAVE_USES_MAX 8 /* resources of one move */
 
 /* What a move occupies from the start of its copy to the end of its cut-over, or waits for. */
-#define WAVE_REASONS(X)                                      \
-    X(WAVE_TOTAL, "total") /* of the whole wave at once */   \
-    X(WAVE_SITE, "site")                                     \
-    X(WAVE_LINK, "link")                                     \
-    X(WAVE_HOST, "host")                                     \
-    X(WAVE_DATASTORE, "datastore")                           \
-    X(WAVE_DEPENDENCY, "dependency") /* on another system */ \
-    X(WAVE_WINDOW, "window")         /* none is open, or a blackout day */
+#define WAVE_REASONS(X)                                                                                \
+    X(WAVE_TOTAL, "total") /* of the whole wave at once */                                             \
+    X(WAVE_SITE, "site")                                                                               \
+    X(WAVE_LINK, "link")                                                                               \
+    X(WAVE_HOST, "host")                                                                               \
+    X(WAVE_DATASTORE, "datastore")                                                                     \
+    X(WAVE_DEPENDENCY, "dependency") /* on another system */                                           \
+    X(WAVE_WINDOW, "window")         /* none is open, or a blackout day */                             \
+    X(WAVE_PAPERS, "papers")         /* a consent, an approval, or what else a person has to settle */ \
+    X(WAVE_MOVE, "move")             /* one of it, or of what it depends on, has failed */
 
 enum wave_reason {
 #define X(symbol, name) symbol,
@@ -49,7 +51,12 @@ struct wave_system {
     size_t after_count;
 };
 
-enum wave_state { WAVE_WAITING, WAVE_RUNNING, WAVE_DONE };
+enum wave_state {
+    WAVE_WAITING,
+    WAVE_RUNNING,
+    WAVE_DONE,
+    WAVE_LOST /* its move came back or needs a person: it takes no room, and its system is never over */
+};
 
 struct wave_host {
     const char *name;
@@ -59,8 +66,11 @@ struct wave_host {
     uint64_t bytes;
     int64_t copy_us, cut_us; /* until it may be cut over; of the cut-over */
     enum wave_state state;
-    moment started; /* of one that runs or is done */
-    moment ended;   /* of one that is done */
+    bool held;         /* waiting, for a person: goes when all that need not wait for him have their place */
+    bool cutting;      /* running: its cut-over has begun, whatever window is open */
+    moment started;    /* of one that runs or is done */
+    moment ended;      /* of one that is done */
+    int64_t worked_us; /* of that, what its bytes took; 0: all the time until its cut-over, or now */
 };
 
 struct wave_span {
@@ -89,7 +99,8 @@ struct wave {
 struct error *wave_check(const struct wave *wave) ERROR_MUST_USE;
 
 struct wave_slot {
-    bool placed; /* false: no window is ever long enough, or what it depends on has none */
+    bool placed; /* false: no window is ever long enough, or what it depends on has none or has failed */
+    enum wave_reason never; /* of one that is not placed: WAVE_WINDOW or WAVE_MOVE */
     moment start, cut, end;
     int64_t waited_us[WAVE_REASON_COUNT]; /* behind each, since `now` */
 };

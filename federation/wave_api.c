@@ -9,31 +9,9 @@
 #include "broker/http/http.h"
 #include "federation/assess_store.h"
 #include "federation/routes.h"
+#include "federation/wave_json.h"
+#include "federation/wave_terms.h"
 
-#define LIMIT_MAX 1000
-#define WINDOWS_MAX 200
-#define DAYS_MAX 366
-#define PLAN_SYSTEMS_MAX 200
-
-static const struct json_member limit_members[] = {
-#define LIMIT(name)                                                                              \
-    {                                                                                            \
-        JSON_MEMBER(struct wave_limits, name), .want = JSON_WANT_INT, .min = 1, .max = LIMIT_MAX \
-    }
-    LIMIT(total), LIMIT(site), LIMIT(link), LIMIT(host), LIMIT(datastore),
-};
-static const struct json_spec limit_spec = JSON_SPEC(struct wave_limits, limit_members);
-static const struct json_member order_members[] = {
-    {JSON_MEMBER(struct wave_follows, system), .want = JSON_WANT_NAME, .flags = JSON_REQUIRED},
-    {JSON_MEMBER(struct wave_follows, after), .want = JSON_WANT_TEXTS, .flags = JSON_REQUIRED, .min = 1,
-     .max = PLAN_SYSTEMS_MAX},
-};
-static const struct json_spec order_spec = JSON_SPEC(struct wave_follows, order_members);
-static const struct json_member window_members[] = {
-    {JSON_MEMBER(struct wave_span, from), .want = JSON_WANT_MOMENT, .flags = JSON_REQUIRED},
-    {JSON_MEMBER(struct wave_span, to), .want = JSON_WANT_MOMENT, .flags = JSON_REQUIRED},
-};
-static const struct json_spec window_spec = JSON_SPEC(struct wave_span, window_members);
 static const struct json_member begun_members[] = {
     {JSON_MEMBER(struct wave_begun, instance), .want = JSON_WANT_UUID, .flags = JSON_REQUIRED},
     {JSON_MEMBER(struct wave_begun, started), .want = JSON_WANT_MOMENT, .flags = JSON_REQUIRED},
@@ -41,23 +19,24 @@ static const struct json_member begun_members[] = {
     {JSON_MEMBER(struct wave_begun, copied_bytes), .want = JSON_WANT_INT, .min = 0, .max = INT64_MAX},
 };
 static const struct json_spec begun_spec = JSON_SPEC(struct wave_begun, begun_members);
+/* As a stored wave's terms, but that what has begun is told, not known. */
 static const struct json_member plan_members[] = {
     {JSON_MEMBER(struct wave_ask, began), .want = JSON_WANT_MOMENT},
     {JSON_MEMBER(struct wave_ask, not_before), .want = JSON_WANT_MOMENT},
-    {JSON_MEMBER(struct wave_ask, limits), .want = JSON_WANT_OBJECT, .spec = &limit_spec},
-    {JSON_MEMBER(struct wave_ask, dependencies), .want = JSON_WANT_LIST, .min = 0, .max = PLAN_SYSTEMS_MAX,
-     .spec = &order_spec},
-    {JSON_MEMBER(struct wave_ask, windows), .want = JSON_WANT_LIST, .min = 0, .max = WINDOWS_MAX,
-     .spec = &window_spec},
-    {JSON_MEMBER(struct wave_ask, blackout_days), .want = JSON_WANT_TEXTS, .min = 0, .max = DAYS_MAX},
-    {JSON_MEMBER(struct wave_ask, holidays), .want = JSON_WANT_TEXTS, .min = 0, .max = DAYS_MAX},
+    {JSON_MEMBER(struct wave_ask, limits), .want = JSON_WANT_OBJECT, .spec = &wave_limits_spec},
+    {JSON_MEMBER(struct wave_ask, dependencies), .want = JSON_WANT_LIST, .min = 0,
+     .max = WAVE_SYSTEMS_NAMED_MAX, .spec = &wave_follows_spec},
+    {JSON_MEMBER(struct wave_ask, windows), .want = JSON_WANT_LIST, .min = 0, .max = WAVE_WINDOWS_MAX,
+     .spec = &wave_span_spec},
+    {JSON_MEMBER(struct wave_ask, blackout_days), .want = JSON_WANT_TEXTS, .min = 0, .max = WAVE_DAYS_MAX},
+    {JSON_MEMBER(struct wave_ask, holidays), .want = JSON_WANT_TEXTS, .min = 0, .max = WAVE_DAYS_MAX},
     {JSON_MEMBER(struct wave_ask, order), .want = JSON_WANT_TEXTS, .min = 0, .max = ASSESSMENT_MACHINES_MAX},
     {JSON_MEMBER(struct wave_ask, begun), .want = JSON_WANT_LIST, .min = 0, .max = ASSESSMENT_MACHINES_MAX,
      .spec = &begun_spec},
 };
 static const struct json_spec plan_spec = JSON_SPEC(struct wave_ask, plan_members);
 
-static void put_slot(json_t *json, const struct wave *wave, size_t number, const struct wave_slot *slot)
+static void put_host(json_t *json, const struct wave *wave, size_t number, const struct wave_slot *slot)
 {
     static const char *const states[] = {"waiting", "running", "done"};
     const struct wave_host *host = &wave->hosts[number];
@@ -66,38 +45,7 @@ static void put_slot(json_t *json, const struct wave *wave, size_t number, const
     json_put_text(json, "state", states[host->state]);
     json_put_int(json, "copy_seconds", host->copy_us / MOMENT_SECOND);
     json_put_int(json, "cutover_seconds", host->cut_us / MOMENT_SECOND);
-    json_put_bool(json, "placed", slot->placed);
-    if (!slot->placed)
-        return;
-    json_put_moment(json, "starts_at", slot->start);
-    json_put_moment(json, "cutover_at", slot->cut);
-    json_put_moment(json, "ends_at", slot->end);
-    json_t *waits = json_object();
-    for (int k = 0; k < WAVE_REASON_COUNT; k++)
-        if (slot->waited_us[k])
-            json_put_int(waits, wave_reason_name((enum wave_reason)k), slot->waited_us[k] / MOMENT_SECOND);
-    json_put(json, "waited_seconds", waits);
-}
-
-static json_t *pace_json(const struct wave *wave, size_t system, const struct wave_pace *pace)
-{
-    json_t *json = json_object();
-    json_put_text(json, "system", wave->systems[system].name);
-    json_put_int(json, "hosts", (int64_t)pace->hosts);
-    json_put_int(json, "bytes", (int64_t)pace->bytes);
-    json_put_text(json, "rule", pace->by_rate ? "four-hosts-a-day" : "five-working-days");
-    json_put_moment(json, "due_at", pace->due);
-    json_put_int(json, "done", (int64_t)pace->done);
-    json_put_int(json, "expected", (int64_t)pace->expected);
-    json_put_bool(json, "placed", pace->placed);
-    if (pace->placed)
-        json_put_moment(json, "forecast_at", pace->forecast);
-    json_put_bool(json, "late", pace->late);
-    if (pace->late) {
-        json_put_moment(json, "late_at", pace->late_at);
-        json_put_text(json, "reason", wave_reason_name(pace->reason));
-    }
-    return json;
+    wave_put_slot(json, slot);
 }
 
 static json_t *plan_json(const struct wave_made *made, const struct wave_slot *slots)
@@ -106,14 +54,14 @@ static json_t *plan_json(const struct wave_made *made, const struct wave_slot *s
     json_t *json = json_object(), *hosts = json_array(), *systems = json_array(), *left = json_array();
     for (size_t i = 0; i < wave->host_count; i++) {
         json_t *host = json_object();
-        put_slot(host, wave, i, &slots[i]);
+        put_host(host, wave, i, &slots[i]);
         json_push(hosts, host);
     }
     for (size_t i = 0; i < wave->system_count; i++) {
         struct wave_pace pace;
         wave_pace(wave, slots, i, made->began, &pace);
         if (pace.hosts)
-            json_push(systems, pace_json(wave, i, &pace));
+            json_push(systems, wave_pace_json(wave, i, &pace));
     }
     for (size_t i = 0; i < made->left_count; i++)
         json_push(left, json_string(made->left[i]));
@@ -133,7 +81,7 @@ static struct error *plan(struct http_call *call, struct http_answer *answer)
     size_t count;
     struct wave_made made;
     struct wave_slot *slots;
-    struct wave_ask ask = {.began = call->now, .not_before = call->now, .limits = {20, 10, 4, 4, 4}};
+    struct wave_ask ask = {.began = call->now, .not_before = call->now, .limits = WAVE_LIMITS_DEFAULT};
     TRY(view_id(call, "assessment"));
     TRY(http_read_body(call, &plan_spec, &ask));
     TRY(assessment_get(call->db, call->arena, http_param(call, "assessment"), &assessment));

@@ -18,6 +18,14 @@ struct wave_begun {
     const char *instance;
     moment started, ended; /* ended 0: it runs */
     int64_t copied_bytes;
+    /* Of a stored wave, where more is known: */
+    enum wave_state state; /* WAVE_WAITING: as `ended` says */
+    bool held;             /* it has not begun, for it waits for a person */
+    bool cutting;
+    bool left_known;
+    int64_t left_us; /* from now until it may be cut over */
+    int64_t cut_us;  /* of the cut-over; 0: as assessed */
+    int64_t worked_us;
 };
 
 /* As the request's body has it. */

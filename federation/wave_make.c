@@ -148,6 +148,20 @@ static void put_in_order(struct making *m)
     }
 }
 
+static void begin_host(struct wave_host *host, const struct wave_begun *begun, moment now)
+{
+    host->state = begun->state ? begun->state : begun->ended ? WAVE_DONE : WAVE_RUNNING;
+    host->started = begun->started;
+    host->ended = begun->ended;
+    host->cutting = begun->cutting;
+    host->worked_us = begun->worked_us;
+    host->cut_us = begun->cut_us ? begun->cut_us : host->cut_us;
+    if (begun->left_known)
+        host->copy_us = now - begun->started + begun->left_us;
+    if (host->state == WAVE_RUNNING && host->cut_us < MOMENT_SECOND)
+        host->cut_us = MOMENT_SECOND; /* what runs takes room */
+}
+
 static void put_begun(struct making *m, moment now)
 {
     const struct wave_begun *begun = m->ask->begun.items;
@@ -159,10 +173,10 @@ static void put_begun(struct making *m, moment now)
         else if (begun[i].started > now || begun[i].ended > now ||
                  (begun[i].ended && begun[i].ended < begun[i].started))
             error_collect(&m->errors, pointer, "it began and ended in this order, and not later than now");
+        else if (begun[i].held)
+            host->held = true;
         else {
-            host->state = begun[i].ended ? WAVE_DONE : WAVE_RUNNING;
-            host->started = begun[i].started;
-            host->ended = begun[i].ended;
+            begin_host(host, &begun[i], now);
             m->copied[host - m->hosts] = (uint64_t)begun[i].copied_bytes;
         }
     }

@@ -46,9 +46,18 @@ static enum wave_reason longest_wait(const struct wave *wave, const struct wave_
 {
     wide waited[WAVE_REASON_COUNT] = {0};
     int longest = WAVE_WINDOW; /* of what is never placed: no window is long enough */
-    for (size_t i = 0; i < wave->host_count; i++)
-        for (int k = 0; wave->hosts[i].system == system && k < WAVE_REASON_COUNT; k++)
+    bool held = false;
+    for (size_t i = 0; i < wave->host_count; i++) {
+        if (wave->hosts[i].system != system)
+            continue;
+        if (!slots[i].placed)
+            return slots[i].never;
+        held = held || wave->hosts[i].held;
+        for (int k = 0; k < WAVE_REASON_COUNT; k++)
             waited[k] += slots[i].waited_us[k];
+    }
+    if (held)
+        return WAVE_PAPERS;
     for (int k = 0; k < WAVE_REASON_COUNT; k++)
         if (waited[k] > waited[longest])
             longest = k;
@@ -99,10 +108,10 @@ int64_t wave_rate(const struct wave *wave, const uint64_t *copied)
     for (size_t i = 0; i < wave->host_count; i++) {
         const struct wave_host *host = &wave->hosts[i];
         moment end = host->state == WAVE_DONE ? host->ended - host->cut_us : wave->asked;
-        if (host->state == WAVE_WAITING || !copied[i] || end <= host->started)
+        if (host->state == WAVE_WAITING || host->state == WAVE_LOST || !copied[i] || end <= host->started)
             continue;
         bytes += copied[i];
-        time += end - host->started;
+        time += host->worked_us ? host->worked_us : end - host->started;
     }
     wide rate = time ? bytes * MOMENT_SECOND / time : 0;
     return rate > INT64_MAX ? INT64_MAX : (int64_t)rate;

@@ -31,6 +31,7 @@
 #include "federation/migration_job.h"
 #include "federation/services.h"
 #include "federation/transfer.h"
+#include "federation/wave_job.h"
 #include "metering/archive.h"
 
 #define SLOW_STOP_US (5 * MOMENT_SECOND)
@@ -140,9 +141,9 @@ static struct error *open_fleet(struct daemon *daemon)
 
 static struct error *start_work(struct daemon *daemon)
 {
-    static const struct job_type *const types[] = {&order_job,   &operate_job, &sync_job,
-                                                   &archive_job, &assess_job,  &migration_job,
-                                                   &export_job,  &import_job,  &transfer_clean_job};
+    static const struct job_type *const types[] = {&order_job,  &operate_job,       &sync_job, &archive_job,
+                                                   &assess_job, &migration_job,     &wave_job, &export_job,
+                                                   &import_job, &transfer_clean_job};
     const struct settings *settings = &daemon->settings;
     const struct job_runner_settings runner = {
         .conninfo = daemon->conninfo,

@@ -45,6 +45,7 @@ static const struct http_table *const tables[] = {
     &consent_routes,
     &assessment_routes,
     &wave_routes,
+    &stored_wave_routes,
     &migration_routes,
     &link_routes, /* federation */
     &transfer_export_routes,

@@ -36,7 +36,7 @@ enum outside {
 struct ground {
     struct world *world;
     char *instance, *volume, *address, *bandwidth, *order, *operation, *bill, *budget, *bid, *drift,
-        *fulfilment, *consent, *assessment, *migration, *export, *import;
+        *fulfilment, *consent, *assessment, *migration, *export, *import, *wave;
     char month[8];
     char *inside[ROLE_COUNT], *outside[ROLE_COUNT]; /* tokens */
 };
@@ -119,6 +119,10 @@ static const struct rule rules[] = {
     {"/v1/imports/{import}:start", NULL, HIDDEN, NULL},
     {"/v1/imports/{import}/files/{name}", "GET", HIDDEN, NULL},
     {"/v1/imports/{import}/files/{name}", "PATCH", OPEN, "{}"}, /* takes bytes: JSON is refused unseen */
+    {"/v1/waves", "GET", LIST, NULL},
+    {"/v1/waves", "POST", OPEN, "{}"},
+    {"/v1/waves/{wave}", NULL, HIDDEN, "{}"},
+    {"/v1/waves/{wave}:", NULL, HIDDEN, NULL},
     {"/v1/instances", NULL, LIST, NULL},
     {"/v1/instances/{id}", NULL, HIDDEN, "{}"},
     {"/v1/instances/{id}:resize", NULL, HIDDEN, "{\"vcpu\":1}"},
@@ -206,7 +210,8 @@ static const char *path_of(const struct ground *g, struct arena *arena, const ch
                   {"migration", g->migration},
                   {"export", g->export},
                   {"import", g->import},
-                  {"name", "disk"}};
+                  {"name", "disk"},
+                  {"wave", g->wave}};
     const char *open = strchr(pattern, '{'), *close = strchr(pattern, '}'), *value = NULL;
     if (!open)
         return pattern;
@@ -454,6 +459,24 @@ static void make_export(struct ground *g)
         " provider_id, 1, 512, repeat('0', 64), 0 FROM t RETURNING transfer_id");
 }
 
+/* Of that machine, a draft. */
+static void make_wave(struct ground *g)
+{
+    g->wave = world_value(
+        g->world,
+        "WITH w AS (INSERT INTO wave (unit_id, id, name, touched, clouds, providers, terms, left_out, "
+        "principal,"
+        " created_at) SELECT unit_id, gen_random_uuid(), 'first', ARRAY[system_id], ARRAY[cloud_id],"
+        " ARRAY[provider_id], '{}', '[]', 'engineer', now() FROM resource WHERE name = 'web' RETURNING *)"
+        " INSERT INTO wave_host (unit_id, wave_id, resource_id, number, system_id, name, assessment_id, "
+        "facts,"
+        " bytes) SELECT w.unit_id, w.id, r.id, 1, r.system_id, r.name, w.id, '{\"report\": {\"movable\": "
+        "true,"
+        " \"preferred\": \"cold\", \"disk_bytes\": 1, \"methods\": [{\"method\": \"cold\", \"possible\":"
+        " true, \"copy_seconds\": 1, \"downtime_ms\": 1}]}, \"answers\": {}}', 1 FROM w, resource r"
+        " WHERE r.name = 'web' RETURNING wave_id");
+}
+
 static int start(void **state)
 {
     struct ground *g = xcalloc(1, sizeof *g);
@@ -500,6 +523,7 @@ static int start(void **state)
     make_assessment(g);
     make_migration(g);
     make_export(g);
+    make_wave(g);
     *state = g;
     return 0;
 }
@@ -508,10 +532,10 @@ static int stop(void **state)
 {
     struct ground *g = *state;
     world_stop(g->world);
-    char **texts[] = {&g->instance,   &g->volume,    &g->address,    &g->bandwidth,
-                      &g->order,      &g->operation, &g->bill,       &g->budget,
-                      &g->bid,        &g->drift,     &g->fulfilment, &g->consent,
-                      &g->assessment, &g->migration, &g->export,     &g->import};
+    char **texts[] = {&g->instance,   &g->volume,  &g->address,    &g->bandwidth, &g->order,
+                      &g->operation,  &g->bill,    &g->budget,     &g->bid,       &g->drift,
+                      &g->fulfilment, &g->consent, &g->assessment, &g->migration, &g->export,
+                      &g->import,     &g->wave};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(*texts[i]);
     for (int role = 0; role < ROLE_COUNT; role++) {

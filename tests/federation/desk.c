@@ -58,7 +58,7 @@ static struct error *enrol(struct db *db, void *context)
     for (int i = 0; i < WHO_COUNT; i++) {
         const char *token, *jti;
         TRY(principal_store_insert(db, &(struct principal_row){.grant = grants[i]}, now));
-        TRY(auth_issue_token(auth, db, NULL, grants[i].id, MOMENT_HOUR, now, arena, &token, &jti));
+        TRY(auth_issue_token(auth, db, NULL, grants[i].id, 60 * MOMENT_DAY, now, arena, &token, &jti));
         (void)snprintf(tokens[i], sizeof tokens[i], "%s", token);
     }
     return NULL;
@@ -86,10 +86,18 @@ static const char places[] =
 
 int desk_open(void **state)
 {
-    static const struct http_table *const tables[] = {
-        &consent_routes, &assessment_routes,      &wave_routes,           &migration_routes,
-        &link_routes,    &operation_routes,       &cloud_routes,          &resource_routes,
-        &audit_routes,   &transfer_export_routes, &transfer_import_routes};
+    static const struct http_table *const tables[] = {&consent_routes,
+                                                      &assessment_routes,
+                                                      &wave_routes,
+                                                      &migration_routes,
+                                                      &link_routes,
+                                                      &operation_routes,
+                                                      &cloud_routes,
+                                                      &resource_routes,
+                                                      &audit_routes,
+                                                      &transfer_export_routes,
+                                                      &transfer_import_routes,
+                                                      &stored_wave_routes};
     char folder[512];
     house_open(state);
     ok(driver_register(house.registry, scripted_driver()));

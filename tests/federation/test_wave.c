@@ -524,13 +524,73 @@ static void a_large_wave_is_planned(void **state)
         assert_true(slots[i].placed);
 }
 
+/* Three systems, each after the one before, and one by itself; one move at a time. */
+static void what_waits_for_people_and_what_has_failed(void **state)
+{
+    static const size_t first[] = {0}, second[] = {1};
+    const struct wave_resource line = {WAVE_LINK, "line", 1};
+    const struct wave_system chain[] = {{"a", NULL, 0}, {"b", first, 1}, {"c", second, 1}, {"d", NULL, 0}};
+    struct wave_host list[4];
+    for (size_t i = 0; i < 4; i++)
+        list[i] = (struct wave_host){
+            .name = "h", .system = i, .use_count = 1, .copy_us = 2 * MOMENT_HOUR, .cut_us = MOMENT_HOUR};
+    const moment now = at("2026-11-23T00:00:00+08:00");
+    const struct wave wave = {.resources = &line,
+                              .resource_count = 1,
+                              .systems = chain,
+                              .system_count = 4,
+                              .hosts = list,
+                              .host_count = 4,
+                              .asked = now,
+                              .now = now};
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct wave_slot *slots;
+    struct wave_pace pace;
+    (void)state;
+    /* The first waits for a paper: the last, which depends on nobody, goes before it. */
+    list[0].held = true;
+    wave_plan(arena, &wave, &slots);
+    assert_int_equal(slots[3].start, now);
+    assert_int_equal(slots[0].start, now + 3 * MOMENT_HOUR);
+    assert_int_equal(slots[1].start, now + 6 * MOMENT_HOUR);
+    assert_int_equal(slots[2].start, now + 9 * MOMENT_HOUR);
+    wave_pace(&wave, slots, 0, now - 30 * MOMENT_DAY, &pace);
+    assert_true(pace.late);
+    assert_int_equal(pace.reason, WAVE_PAPERS);
+    /* It has failed: what depends on it is never placed, at either remove, and the line is not its own. */
+    list[0].held = false;
+    list[0].state = WAVE_LOST;
+    list[0].started = now - MOMENT_DAY;
+    wave_plan(arena, &wave, &slots);
+    for (size_t i = 0; i < 3; i++) {
+        assert_false(slots[i].placed);
+        assert_int_equal(slots[i].never, WAVE_MOVE);
+    }
+    assert_int_equal(slots[3].start, now);
+    wave_pace(&wave, slots, 2, now, &pace);
+    assert_true(pace.late && !pace.placed);
+    assert_int_equal(pace.reason, WAVE_MOVE);
+    /* It is being cut over, with an hour to go, whatever was foreseen for its copy. */
+    list[0].state = WAVE_RUNNING;
+    list[0].cutting = true;
+    wave_plan(arena, &wave, &slots);
+    assert_int_equal(slots[0].end, now + MOMENT_HOUR);
+    assert_int_equal(slots[1].start, now + MOMENT_HOUR);
+    assert_int_equal(slots[3].start, now + 7 * MOMENT_HOUR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_an_oracle_plans), cmocka_unit_test(what_is_refused),
-        cmocka_unit_test(working_days),       cmocka_unit_test(what_the_contract_asks),
-        cmocka_unit_test(what_makes_it_late), cmocka_unit_test(what_must_be_done_by_now),
-        cmocka_unit_test(what_was_measured),  cmocka_unit_test(a_large_wave_is_planned),
+        cmocka_unit_test(as_an_oracle_plans),
+        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(working_days),
+        cmocka_unit_test(what_the_contract_asks),
+        cmocka_unit_test(what_makes_it_late),
+        cmocka_unit_test(what_must_be_done_by_now),
+        cmocka_unit_test(what_was_measured),
+        cmocka_unit_test(what_waits_for_people_and_what_has_failed),
+        cmocka_unit_test(a_large_wave_is_planned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

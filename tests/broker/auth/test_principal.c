@@ -18,6 +18,7 @@ static const char *const expected[ROLE_COUNT] = {
      * unit's. */
     [ROLE_PLATFORM_ADMIN] =
         " links:read links:write migrations:approve migrations:operate migrations:plan migrations:read "
+        "waves:operate waves:plan waves:read "
         "assessments:read "
         "assessments:write consents:read alerts:read audit:read audit:verify bids:approve "
         "bids:read bids:write bills:close "
@@ -40,7 +41,8 @@ static const char *const expected[ROLE_COUNT] = {
     /* Reads; never writes. */
     [ROLE_REGULATOR] =
         " exports:read imports:read "
-        "links:read migrations:read assessments:read consents:read alerts:read audit:read bids:read "
+        "links:read migrations:read waves:read assessments:read consents:read alerts:read audit:read "
+        "bids:read "
         "bills:read "
         "budgets:read "
         "capacity:read catalog:read "
@@ -51,7 +53,8 @@ static const char *const expected[ROLE_COUNT] = {
         "resources:read self:read keys:read statements:read units:read usage:read volumes:read ",
     /* Its prices, and sight of what runs on its clouds; nothing that belongs to tenants is operated. */
     [ROLE_PROVIDER_OPERATOR] =
-        " links:read migrations:read alerts:read bids:read bids:write bills:read capacity:read catalog:read "
+        " links:read migrations:read waves:read alerts:read bids:read bids:write bills:read capacity:read "
+        "catalog:read "
         "clouds:read "
         "drift:read "
         "endpoints:read events:read fulfilments:read fulfilments:write instances:read "
@@ -60,7 +63,7 @@ static const char *const expected[ROLE_COUNT] = {
     /* All of its unit, people included. */
     [ROLE_UNIT_ADMIN] =
         " exports:download exports:read exports:write imports:read imports:write migrations:accept "
-        "migrations:approve migrations:read assessments:read assessments:write "
+        "migrations:approve migrations:read waves:read assessments:read assessments:write "
         "consents:read consents:write audit:read bills:read budgets:read "
         "budgets:write catalog:read "
         "clouds:read events:read "
@@ -74,7 +77,8 @@ static const char *const expected[ROLE_COUNT] = {
         "volumes:operate volumes:read ",
     /* Orders and operates; no people, no approvals. */
     [ROLE_UNIT_OPERATOR] =
-        " exports:read imports:read imports:write migrations:read assessments:read consents:read bills:read "
+        " exports:read imports:read imports:write migrations:read waves:read assessments:read consents:read "
+        "bills:read "
         "budgets:read catalog:read clouds:read "
         "events:read "
         "instances:console "
@@ -88,7 +92,8 @@ static const char *const expected[ROLE_COUNT] = {
     /* Operates what it moves; does not buy and does not see bills. */
     [ROLE_MIGRATION_ENGINEER] =
         " exports:download exports:read exports:write imports:read imports:write "
-        "links:read migrations:operate migrations:plan migrations:read assessments:read assessments:write "
+        "links:read migrations:operate migrations:plan migrations:read waves:operate waves:plan waves:read "
+        "assessments:read assessments:write "
         "consents:read catalog:read clouds:read events:read "
         "instances:console instances:operate "
         "instances:read "
@@ -98,7 +103,8 @@ static const char *const expected[ROLE_COUNT] = {
     /* Reads everything. */
     [ROLE_AUDITOR] =
         " exports:read imports:read "
-        "links:read migrations:read assessments:read consents:read alerts:read audit:read audit:verify "
+        "links:read migrations:read waves:read assessments:read consents:read alerts:read audit:read "
+        "audit:verify "
         "bids:read "
         "bills:read "
         "budgets:read capacity:read "
