@@ -109,14 +109,40 @@ static bool fits(const struct wave_member *member)
     return !member->agreed_us || (member->predicted_us >= 0 && member->predicted_us <= member->agreed_us);
 }
 
+/* A plan is a forecast: what is said to be over by now may not be. Systems that it waits for are in fact
+ * over, and of all that it uses there is room beside what runs; `started`: in this turn. */
+static bool has_room(const struct turning *t, size_t member, const bool *started)
+{
+    const struct wave *wave = &t->sight.made.wave;
+    const struct wave_host *host = &wave->hosts[t->sight.places[member]];
+    const struct wave_system *system = &wave->systems[host->system];
+    for (size_t i = 0; i < wave->host_count; i++)
+        for (size_t k = 0; k < system->after_count; k++)
+            if (wave->hosts[i].system == system->after[k] && wave->hosts[i].state != WAVE_DONE)
+                return false;
+    for (size_t k = 0; k < host->use_count; k++) {
+        size_t load = 0;
+        for (size_t i = 0; i < wave->host_count; i++)
+            for (size_t u = 0; u < wave->hosts[i].use_count; u++)
+                load += wave->hosts[i].uses[u] == host->uses[k] &&
+                        (wave->hosts[i].state == WAVE_RUNNING || started[i]);
+        if (load >= wave->resources[host->uses[k]].most)
+            return false;
+    }
+    return true;
+}
+
 static struct error *go_on(struct turning *t)
 {
-    bool done;
+    bool *started = arena_array(t->arena, t->sight.made.wave.host_count, sizeof *started), done;
     for (size_t i = 0; i < t->sight.count && !t->again && !t->halt; i++) {
         const struct wave_member *member = &t->sight.members[i];
-        if (may_start(member) && slot_of(t, i)->placed && slot_of(t, i)->start <= t->now + DUE_US)
+        if (may_start(member) && slot_of(t, i)->placed && slot_of(t, i)->start <= t->now + DUE_US &&
+            has_room(t, i, started)) {
             TRY(act(t, i, WAVE_ACT_START, &done));
-        else if (may_cut(t, member) && fits(member) && slot_of(t, i)->placed && slot_of(t, i)->cut <= t->now)
+            started[t->sight.places[i]] = done;
+        } else if (may_cut(t, member) && fits(member) && slot_of(t, i)->placed &&
+                   slot_of(t, i)->cut <= t->now)
             TRY(act(t, i, WAVE_ACT_CUTOVER, &done));
     }
     return NULL;

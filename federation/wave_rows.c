@@ -18,7 +18,8 @@ static const struct db_statement select_members = {
     "wave_members",
     "SELECT resource_id, system_id, name, assessment_id, facts, number, bytes, copied, class, note,"
     " migration_id, move_state, approvals, source_cloud_id, move_version, predicted_us, measured_us,"
-    " downtime_us, passes, first_pass_us, progress, coalesce(move_error, move_why), started_at, down_at,"
+    " downtime_us, passes, first_pass_us, progress, CASE class WHEN 'failed' THEN coalesce(move_error, "
+    "move_why) ELSE move_error END, started_at, down_at,"
     " live_at, earlier <> '{}' FROM wave_host_view WHERE unit_id = $1 AND wave_id = $2::uuid"
     " ORDER BY number, resource_id"};
 

@@ -23,7 +23,9 @@ static void put_running(const struct wave_member *member, moment now, struct wav
     if (is_state(member, MIGRATION_COPYING))
         begun->left_us = json_integer_value(eta) * MOMENT_SECOND;
     if (begun->cutting && member->down)
-        begun->cut_us = begun->cut_us > now - member->down ? begun->cut_us - (now - member->down) : 0;
+        begun->cut_us = begun->cut_us > now - member->down + MOMENT_SECOND
+                            ? begun->cut_us - (now - member->down)
+                            : MOMENT_SECOND; /* any moment now */
 }
 
 /* False: it waits for its turn and for nothing else. */

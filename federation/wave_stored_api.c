@@ -1,10 +1,12 @@
 /* /v1/waves: stored waves. Every change wants If-Match, so that of two who press at once one is told that it
  * is not any more what they have read. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/control/view.h"
 #include "federation/routes.h"
 #include "federation/wave_new.h"
+#include "federation/wave_report.h"
 
 #define NAME_MAX_CHARS 200
 #define REASON_MAX 1000
@@ -47,6 +49,58 @@ static struct error *get(struct http_call *call, struct http_answer *answer)
 {
     TRY(view_id(call, "wave"));
     return answer_one(call, http_param(call, "wave"), 200, answer);
+}
+
+/* The member of the query decides, else the first of these that the Accept header names. */
+static struct error *format_of(const struct http_call *call, const char **ret_format)
+{
+    static const char *const formats[][2] = {
+        {"json", "application/json"}, {"html", "text/html"}, {"csv", "text/csv"}};
+    const char *wanted = http_query(call, "format"), *accept = http_header(call, "accept"), *first = NULL;
+    *ret_format = formats[0][0];
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (wanted && !strcmp(wanted, formats[i][0])) {
+            *ret_format = formats[i][0];
+            return NULL;
+        }
+        const char *at = wanted || !accept ? NULL : strstr(accept, formats[i][1]);
+        if (at && (!first || at < first)) {
+            first = at;
+            *ret_format = formats[i][0];
+        }
+    }
+    return wanted ? error_member("?format", "json, html or csv is needed") : NULL;
+}
+
+static struct error *report(struct http_call *call, struct http_answer *answer)
+{
+    const char *format, *id = http_param(call, "wave");
+    json_t *made;
+    TRY(view_id(call, "wave"));
+    TRY(format_of(call, &format));
+    TRY(wave_report(call->db, call->arena, id, call->now, &made));
+    if (!strcmp(format, "json")) {
+        *answer = (struct http_answer){.status = 200, .body = json_incref(made)};
+        return NULL;
+    }
+    bool html = !strcmp(format, "html");
+    BUF_AUTO struct buf buf = BUF_INIT(WAVE_PAPER_MAX);
+    if (html)
+        wave_report_html(made, &buf);
+    else
+        wave_report_csv(made, &buf);
+    char *text;
+    size_t length = buf.length;
+    TRY(buf_take(&buf, "the report", &text));
+    arena_defer(call->arena, free, text);
+    *answer = (struct http_answer){
+        .status = 200,
+        .content_type = html ? "text/html; charset=utf-8" : "text/csv; charset=utf-8",
+        .bytes = text,
+        .length = length,
+        .file_name = html ? NULL : arena_printf(call->arena, "wave-%s.csv", id),
+    };
+    return NULL;
 }
 
 static void audit(const struct wave_row *wave, struct http_answer *answer)
@@ -175,6 +229,7 @@ static const struct http_route routes[] = {
     {"GET", "/v1/waves", list, "waves:read", 0, "state,system,cloud,programme,page_size,page_token"},
     {"POST", "/v1/waves", add, PLAN, HTTP_KEYED, NULL},
     {"GET", "/v1/waves/{wave}", get, "waves:read", 0, NULL},
+    {"GET", "/v1/waves/{wave}/report", report, "waves:read", 0, "format"},
     {"PATCH", "/v1/waves/{wave}", patch, PLAN, HTTP_CONDITIONAL, NULL},
     {"POST", "/v1/waves/{wave}:start", start, OPERATE, HTTP_CONDITIONAL, NULL},
     {"POST", "/v1/waves/{wave}:pause", pause_it, OPERATE, HTTP_CONDITIONAL, NULL},

@@ -115,6 +115,11 @@ const char *cli_cut(struct arena *arena, const char *text, int most);
 /* "2026-11-24T03:04:05.123456Z" → "2026-11-24 03:04:05Z"; other text as it is. */
 const char *cli_short_moment(struct arena *arena, const char *text);
 
+/* "1.5 GiB"; "12 min", at least seconds; a bar of so many cells in brackets. In the arena. */
+const char *cli_size(struct arena *arena, int64_t bytes);
+const char *cli_span(struct arena *arena, int64_t seconds);
+const char *cli_bar(struct arena *arena, int64_t done, int64_t all, int cells);
+
 /* Follows an operation until it ends: a progress bar on a terminal, else a line for every change.
  * ERR_CONFLICT when it failed or was cancelled. *ret_operation (may be NULL): the ended operation, the
  * caller's. */

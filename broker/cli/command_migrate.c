@@ -217,29 +217,17 @@ static struct error *test(struct cli *cli, const struct cli_command *command)
 /* ------------------------------------------------------------------------------------------------ watching
  */
 
-static void size_text(int64_t bytes, char text[24])
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    size_t unit = 0;
-    int64_t tenths = bytes * 10;
-    for (; tenths >= 10240 && unit + 1 < sizeof units / sizeof *units; unit++)
-        tenths /= 1024;
-    (void)snprintf(text, 24, "%lld.%lld %s", (long long)(tenths / 10), (long long)(tenths % 10), units[unit]);
-}
-
 /* "copying  pass 2  1.5 GiB of 4.0 GiB  120.0 MiB/s  20 s left"; what is not known is left out. */
 static const char *line_of(struct arena *arena, const json_t *migration)
 {
     const json_t *progress = json_object_get(migration, "progress");
     const json_t *downtime = json_object_get(migration, "downtime");
     const char *line = text_of(migration, "state");
-    char done[24], all[24], rate[24];
     if (progress) {
-        size_text(number_of(progress, "done_bytes"), done);
-        size_text(number_of(progress, "bytes"), all);
-        size_text(number_of(progress, "bytes_per_second"), rate);
-        line = arena_printf(arena, "%s  pass %lld  %s of %s  %s/s", line,
-                            (long long)number_of(progress, "pass"), done, all, rate);
+        line = arena_printf(
+            arena, "%s  pass %lld  %s of %s  %s/s", line, (long long)number_of(progress, "pass"),
+            cli_size(arena, number_of(progress, "done_bytes")), cli_size(arena, number_of(progress, "bytes")),
+            cli_size(arena, number_of(progress, "bytes_per_second")));
         if (json_object_get(progress, "eta_seconds"))
             line =
                 arena_printf(arena, "%s  %lld s left", line, (long long)number_of(progress, "eta_seconds"));

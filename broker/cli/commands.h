@@ -9,6 +9,9 @@
 struct error *cli_check_signature(struct cli *cli, const json_t *keys, const char *kid, const char *value,
                                   const char *text) ERROR_MUST_USE;
 
+/* `wave watch` (command_wave_watch.c). */
+struct error *cli_wave_watch(struct cli *cli, const struct cli_command *command) ERROR_MUST_USE;
+
 extern const struct cli_command list_commands[], make_commands[], operate_commands[], money_commands[],
     statement_commands[], budget_commands[], export_commands[], verify_commands[], archive_commands[],
     usage_commands[], consent_commands[], assess_commands[], wave_commands[], migrate_commands[],

@@ -163,6 +163,11 @@ static void instance_verb(struct moves *moves, const struct machine *machine, co
 
 struct machine moves_machine_start(struct moves *moves, const char *name)
 {
+    return moves_machine_start_of(moves, WORLD_SYSTEM, name);
+}
+
+struct machine moves_machine_start_of(struct moves *moves, const char *system, const char *name)
+{
     struct world *w = moves->world;
     struct machine machine = {.name = name};
     char *journal = xasprintf("%s-journal", name);
@@ -173,7 +178,7 @@ struct machine moves_machine_start(struct moves *moves, const char *name)
                    json_pack("{s:i, s:i, s:s, s:s, s:s, s:i}", "vcpu", 1, "memory_gb", 1, "architecture",
                              "x86", "image", KVMCLOUD_IMAGE, "zone", "extranet", "system_disk_gb", 10)));
     json_array_append_new(items, world_volume(journal, 1, name));
-    world_succeeds(w, w->operator_, world_order(w, w->operator_, WORLD_SYSTEM, "here", items));
+    world_succeeds(w, w->operator_, world_order(w, w->operator_, system, "here", items));
     machine.id = world_id(w, "instance", name);
     machine.volume = world_id(w, "volume", journal);
     /* The guest looks for its journal while it starts: the disk gets its file system while it is off. */

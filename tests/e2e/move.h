@@ -34,6 +34,8 @@ struct machine {
     char *migration; /* NULL: none planned */
 };
 struct machine moves_machine_start(struct moves *moves, const char *name);
+/* Of another system of the unit than WORLD_SYSTEM. */
+struct machine moves_machine_start_of(struct moves *moves, const char *system, const char *name);
 /* Deletes what there is, through the API, and frees. */
 void moves_machine_end(struct moves *moves, struct machine *machine);
 /* The highest record that it said is on its disk, in this cloud; and one above `least`, waited for. */

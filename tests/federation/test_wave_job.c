@@ -221,6 +221,27 @@ static void a_failed_move_stops_what_depends_on_it_alone(void **state)
     (void)state;
 }
 
+/* The plan thinks that it is over by now; it is not, and neither what depends on it nor what has no room
+ * goes. */
+static void what_takes_longer_than_planned(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *path = running(arena, "112", U2_AFTER_U1 ",\"limits\":{\"total\":1}");
+    waves_await(WAVES_MOVES, "web-1 copying,web-2 approved,web-3 approved");
+    (void)waves_patch(arena, path, "{\"take_out\":[\"" WAVE_HOST("02") "\"]}", 200);
+    waves_move(1, "cutting-over");
+    pg_exec(house.pg, "UPDATE migration SET down_at = now() - interval '1 hour' WHERE state = 'cutting-over';"
+                      "SELECT job_wake(job_id) FROM wave");
+    at_rest();
+    desk_expect(WAVES_MOVES, "web-1 cutting-over,web-2 cancelled,web-3 approved");
+    (void)waves_patch(arena, path, "{\"dependencies\":[]}", 200);
+    at_rest();
+    desk_expect(WAVES_MOVES, "web-1 cutting-over,web-2 cancelled,web-3 approved");
+    (void)waves_patch(arena, path, "{\"limits\":{\"total\":2}}", 200);
+    waves_await(WAVES_MOVES, "web-1 cutting-over,web-2 cancelled,web-3 copying");
+    (void)state;
+}
+
 /* Whoever loses his right loses it for what goes on in his name. */
 static void only_while_its_person_may(void **state)
 {
@@ -287,6 +308,7 @@ static void lateness_is_told(void **state)
     waves_await("SELECT count(*) FROM event WHERE type = 'wave.late' AND (data->>'late')::boolean",
                 "2"); /* clouds */
     desk_expect("SELECT DISTINCT data->>'system' FROM event WHERE type = 'wave.late'", "u001");
+    waves_await("SELECT count(*) FROM wave_host WHERE note IS NOT NULL", "0");
     const json_t *pace = json_array_get(json_object_get(waves_get(arena, path), "pace"), 0);
     assert_string_equal(desk_text(pace, "reason"), "window");
     waves_await("SELECT late FROM wave", "t");
@@ -375,6 +397,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(not_beyond_the_agreed_downtime, tear_down),
         cmocka_unit_test_teardown(a_pause_lets_run_what_runs, tear_down),
         cmocka_unit_test_teardown(a_failed_move_stops_what_depends_on_it_alone, tear_down),
+        cmocka_unit_test_teardown(what_takes_longer_than_planned, tear_down),
         cmocka_unit_test_teardown(only_while_its_person_may, tear_down),
         cmocka_unit_test_teardown(the_end_of_a_wave_takes_back_what_has_not_begun, tear_down),
         cmocka_unit_test_teardown(what_cannot_be_planned_is_named, tear_down),
