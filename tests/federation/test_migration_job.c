@@ -370,6 +370,36 @@ static void what_stops_a_move_stops_its_test(void **state)
     }
 }
 
+/* A provider that cannot make a test, for good or for a while, fails the test; one that cannot take it away
+ * for longer than anything else is tried is waited for. Neither costs the move. */
+static void a_provider_that_is_busy_while_it_is_tested(void **state)
+{
+    static const struct {
+        const char *operation, *code;
+        int times;
+        const char *outcome;
+    } cases[] = {{"test_create", "unsupported", 1, "failed"},
+                 {"test_create", "busy", 40, "failed"},
+                 {"instance_start", "denied", 1, "failed"},
+                 {"instance_delete", "busy", 25, "passed"}};
+    pid_t broker;
+    to_synced(&broker);
+    scene.hurry = true;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scene_kill(broker);
+        broker = scene_broker_failing(cases[i].operation, cases[i].code, cases[i].times);
+        scene_test(&short_test);
+        go(broker, "synced");
+        char *sql = xasprintf("SELECT outcome FROM migration_test WHERE number = %zu", i + 1);
+        scene_expect(sql, cases[i].outcome);
+        free(sql);
+        expect_removed();
+    }
+    scene_kill(broker); /* it may have failures left */
+    broker = scene_broker(0);
+    commit_it(broker);
+}
+
 /* The broker is killed before and after everything that it does for a test boot, one test after another. */
 static void a_test_boot_killed_at_every_boundary(void **state)
 {
@@ -521,6 +551,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_guest_that_does_not_stay_on),
         cmocka_unit_test(a_test_boot_is_free_whoever_pays_the_overlap),
         cmocka_unit_test(what_stops_a_move_stops_its_test),
+        cmocka_unit_test(a_provider_that_is_busy_while_it_is_tested),
         cmocka_unit_test(a_test_boot_killed_at_every_boundary),
         cmocka_unit_test(a_move_that_is_cancelled),
         cmocka_unit_test(a_cold_move),
