@@ -46,6 +46,9 @@ enum driver_capability {
     DRIVER_CAN_FENCE = 1u << 11,         /* instance_fence, instance_release */
     DRIVER_CAN_MOVE = 1u << 12,          /* move_*: live, between two endpoints of this driver */
     DRIVER_CAN_TEST = 1u << 13,          /* test_create: test boots of instances that wait for a cut-over */
+    /* What is written lies on the broker's host until the export is closed with `keep`, which then takes as
+     * long as writing all of every disk: who writes several times leaves the export open meanwhile. */
+    DRIVER_STAGES_WRITES = 1u << 14,
 };
 
 /* Where the driver connects. Strings are borrowed from the gate and outlive the session. */

@@ -100,7 +100,7 @@ struct error *driver_check(const struct driver *driver)
                            DRIVER_CAN_RESIZE_RUNNING | DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED |
                            DRIVER_CAN_DETAIL | DRIVER_CAN_SNAPSHOT | DRIVER_CAN_READ_DISKS |
                            DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | DRIVER_CAN_FENCE |
-                           DRIVER_CAN_MOVE | DRIVER_CAN_TEST;
+                           DRIVER_CAN_MOVE | DRIVER_CAN_TEST | DRIVER_STAGES_WRITES;
     const unsigned of_volumes = DRIVER_CAN_ATTACH_RUNNING | DRIVER_CAN_GROW_ATTACHED;
     if (!driver)
         return error_new(ERR_INVALID, "no driver");
@@ -130,6 +130,8 @@ struct error *driver_check(const struct driver *driver)
     if ((driver->capabilities & DRIVER_CAN_TEST) && !(driver->capabilities & DRIVER_CAN_WRITE_DISKS))
         return error_new(ERR_INVALID, "driver \"%s\" claims to boot tests of what it cannot prepare",
                          driver->name);
+    if ((driver->capabilities & DRIVER_STAGES_WRITES) && !(driver->capabilities & DRIVER_CAN_WRITE_DISKS))
+        return error_new(ERR_INVALID, "driver \"%s\" claims to stage what it cannot write", driver->name);
     return check_slots(driver);
 }
 

@@ -216,6 +216,9 @@ void assess_find(struct assess_work *work, enum assess_rule rule, const char *su
 bool assess_copied(const struct driver_disk *disk);
 /* Between the two hypervisors' kinds the guest needs other drivers. */
 bool assess_crosses(const struct assess_facts *facts);
+/* Whether it is a partition of POWER, between endpoints that move those by themselves: no disk is copied. */
+bool assess_is_mobile(const struct assess_facts *facts);
+bool assess_is_power(const struct assess_facts *facts);
 void assess_disks_first(struct assess_work *work);
 void assess_disks(struct assess_work *work);
 void assess_room(struct assess_work *work);

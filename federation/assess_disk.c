@@ -26,6 +26,8 @@ void assess_disks_first(struct assess_work *work)
         const struct driver_disk *disk = &d->disks[i];
         if (!assess_copied(disk))
             continue;
+        if (disk->unreadable && assess_is_mobile(work->facts))
+            continue;
         if (disk->unreadable)
             assess_find(work, RULE_DISK_UNREADABLE, disk->name, "%s", disk->unreadable);
         else if (disk->untracked)

@@ -36,16 +36,21 @@ static const char *why_not_moved(struct arena *arena, const struct assess_facts 
     return NULL;
 }
 
-static bool is_power(const struct assess_facts *f)
+bool assess_is_power(const struct assess_facts *f)
 {
     const char *name = f->detail->instance.architecture ? f->detail->instance.architecture : f->architecture;
     return name && !strcmp(name, "POWER");
 }
 
+bool assess_is_mobile(const struct assess_facts *f)
+{
+    return assess_is_power(f) && !assess_crosses(f) && both_can(f, DRIVER_CAN_MOVE, DRIVER_CAN_MOVE);
+}
+
 static const char *why_not_live(struct assess_work *work)
 {
     const struct assess_facts *f = work->facts;
-    if (is_power(f))
+    if (assess_is_power(f))
         return "partitions move by mobility";
     const char *reason = why_not_moved(work->arena, f);
     if (reason)
@@ -60,7 +65,8 @@ static const char *why_not_live(struct assess_work *work)
 
 static const char *why_not_mobility(struct assess_work *work)
 {
-    return is_power(work->facts) ? why_not_moved(work->arena, work->facts) : "only of POWER partitions";
+    return assess_is_power(work->facts) ? why_not_moved(work->arena, work->facts)
+                                        : "only of POWER partitions";
 }
 
 static const char *why_not_copied(struct assess_work *work)
@@ -101,6 +107,14 @@ static uint64_t untracked_bytes(const struct assess_facts *f)
     return bytes;
 }
 
+/* What is staged goes to the target in whole once the machine is off. */
+static int64_t upload_us(const struct assess_work *work)
+{
+    const struct assess_report *r = work->report;
+    return work->facts->target.capabilities & DRIVER_STAGES_WRITES ? time_of(r->disk_bytes, r->rate_bytes_s)
+                                                                   : 0;
+}
+
 /* Passes until the delta is short, or no longer gets shorter. */
 static void predict_warm(struct assess_work *work, struct assess_way *way)
 {
@@ -121,7 +135,7 @@ static void predict_warm(struct assess_work *work, struct assess_way *way)
     wide changed = (wide)last * r->change_bytes_s / MOMENT_SECOND;
     int64_t delta =
         time_of(changed > (wide)r->disk_bytes ? r->disk_bytes : (uint64_t)changed, r->rate_bytes_s);
-    way->downtime_us = (delta > least ? delta : least) + ASSESS_FIXED_US;
+    way->downtime_us = (delta > least ? delta : least) + ASSESS_FIXED_US + upload_us(work);
     if (r->change_bytes_s >= r->rate_bytes_s)
         assess_find(work, RULE_DELTA, NULL, "%lld bytes a second written, %lld copied",
                     (long long)r->change_bytes_s, (long long)r->rate_bytes_s);
@@ -147,7 +161,7 @@ static void predict(struct assess_work *work, enum assess_method method, struct 
         return;
     default:
         way->copy_us = disks;
-        way->downtime_us = disks + ASSESS_FIXED_US;
+        way->downtime_us = disks + ASSESS_FIXED_US + upload_us(work);
     }
 }
 

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "broker/base/json.h"
+#include "broker/base/money.h"
+#include "federation/assess.h"
 #include "federation/migration_data.h"
 
 /* What a downtime has beside the last pass and the proof. The machine's own part is what an earlier cut-over
@@ -12,6 +14,8 @@
 #define SWITCH_US (3 * MOMENT_SECOND) /* fencing, looking, writing down */
 #define STOP_US (20 * MOMENT_SECOND)
 #define START_US (40 * MOMENT_SECOND)
+/* What disks go to a provider with that takes them whole. */
+#define UPLOAD_BYTES_S ASSESS_READ_BYTES_S
 
 static struct error *gone_is_good(struct error *error)
 {
@@ -127,18 +131,18 @@ static struct error *predict_power(struct db *db, const struct migration_work *w
 }
 
 /* A pass of changes tells how long the next one takes; one of everything, how long it takes at the most. The
- * proof opens and closes as a pass does. */
+ * proof opens and closes as a pass does. What is staged is sent in the last one, and read back from there. */
 static struct error *predict(struct db *db, struct migration_work *work, int64_t elapsed, bool full,
                              int64_t *ret_us)
 {
     json_t *state = work->job->state;
-    int64_t power;
+    int64_t power, upload = (int64_t)((wide)work->to_upload * MOMENT_SECOND / UPLOAD_BYTES_S);
     if (full)
         json_put_int(state, "full_us", elapsed);
     TRY(predict_power(db, work, &power));
-    int64_t proof =
-        !strcmp(work->row.proof, "full") ? json_integer_value(json_object_get(state, "full_us")) : 0;
-    *ret_us = power + SWITCH_US + elapsed + proof + 2 * work->around_us;
+    int64_t read = json_integer_value(json_object_get(state, "full_us"));
+    int64_t proof = strcmp(work->row.proof, "full") ? 0 : read > upload ? read : upload;
+    *ret_us = power + SWITCH_US + elapsed + upload + proof + 2 * work->around_us;
     return NULL;
 }
 
@@ -162,12 +166,17 @@ struct error *migration_pass_write(struct db *db, struct migration_work *work, m
     /* The exports are closed, and the checkpoint before this one is gone. */
     const struct migration_pass_plan *plan = &work->plan;
     TRY(migration_cross_out(db, row, "source", "export", plan->source, now));
-    TRY(migration_cross_out(db, row, "target", "export", plan->target, now));
+    if (!plan->stays)
+        TRY(migration_cross_out(db, row, "target", "export", plan->target, now));
     if (plan->checkpoint && plan->since)
         TRY(migration_cross_out(db, row, "source", "checkpoint", plan->since, now));
     int64_t shrinks = json_integer_value(json_object_get(state, "flat"));
     json_put_int(state, "flat", last && elapsed >= last - last / 10 ? shrinks + 1 : 0);
     json_put_int(state, "pass_us", elapsed);
+    (void)json_object_del(state, "staged"); /* there or not */
+    if (plan->stays)
+        json_put_text(state, "staged", arena_strdup(work->arena, plan->target));
+    (void)json_object_del(state, "lost"); /* there or not */
     if (plan->checkpoint)
         json_put_text(state, "since", arena_strdup(work->arena, plan->checkpoint));
     (void)json_object_del(state, "torn"); /* there or not */

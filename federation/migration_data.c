@@ -12,6 +12,7 @@
 
 #include "broker/base/id.h"
 #include "broker/base/json.h"
+#include "broker/base/log.h"
 #include "federation/copy_check.h"
 #include "federation/migration_work.h"
 
@@ -66,7 +67,8 @@ static bool can_track(const struct migration_work *work, const struct migration_
            gate_can(provider_gate(&source->call), DRIVER_CAN_TRACK_CHANGES);
 }
 
-/* Names for this pass: those of an attempt that was cut short, or new ones. */
+/* Names for this pass: those of an attempt that was cut short, or new ones; where what is written is staged,
+ * that of the target's export of the passes before. */
 static struct error *plan_pass(struct migration_work *work, bool track)
 {
     json_t *state = work->job->state, *plan = json_object_get(state, "pass");
@@ -76,7 +78,8 @@ static struct error *plan_pass(struct migration_work *work, bool track)
         plan = json_object();
         json_put_text(plan, "phase", phase);
         json_put_text(plan, "source", id_new_in(work->arena));
-        json_put_text(plan, "target", id_new_in(work->arena));
+        const char *staged = state_text(work, "staged");
+        json_put_text(plan, "target", staged ? staged : id_new_in(work->arena));
         if (track)
             json_put_text(plan, "checkpoint", id_new_in(work->arena));
         json_put(state, "pass", plan);
@@ -108,6 +111,23 @@ static struct error *check_disks(const struct migration_work *work, const struct
     return NULL;
 }
 
+/* Where the target has lost what earlier passes, or an earlier attempt at this one, brought over, all of it
+ * is copied again: also by an attempt that opens the export when it is whole in itself. */
+static struct error *notice_loss(struct opened *o)
+{
+    struct migration_work *work = o->work;
+    const char *lost = NULL;
+    for (size_t i = 0; i < o->to.disk_count && !lost; i++)
+        lost = o->to.disks[i].full_reason;
+    if (!lost)
+        return NULL;
+    log_warning("migration.copy-lost", LOG_TEXT("migration", work->row.id), LOG_TEXT("why", lost));
+    for (size_t i = 0; i < o->to.disk_count; i++)
+        TRY(copy_pass_forget(migration_manifest_path(work, i)));
+    json_put_text(work->job->state, "lost", lost);
+    return job_transaction(work->job, DB_READ_COMMITTED, enter_body, work);
+}
+
 static struct error *open_exports(struct opened *o)
 {
     struct migration_work *work = o->work;
@@ -120,7 +140,8 @@ static struct error *open_exports(struct opened *o)
     const struct driver_export_spec write = {.id = work->plan.target, .access = DRIVER_WRITE};
     TRY(gate_export_open(provider_gate(&o->source.call), &o->source.call.call, &source, &read, &o->from));
     TRY(gate_export_open(provider_gate(&o->target.call), &o->target.call.call, &target, &write, &o->to));
-    return check_disks(work, &o->from, &o->to);
+    TRY(check_disks(work, &o->from, &o->to));
+    return notice_loss(o);
 }
 
 struct copy_end migration_copy_end(struct arena *arena, const struct driver_exported_disk *disk)
@@ -198,6 +219,9 @@ static void choose_changes(const struct migration_work *work, const struct drive
                            struct migration_passed *passed)
 {
     passed->kind = "full";
+    passed->why = state_text(work, "lost");
+    if (passed->why)
+        pass->last = NULL;
     if (!pass->last)
         return; /* the first of all */
     passed->kind = "changed";
@@ -300,8 +324,9 @@ static struct error *close_exports(struct opened *o)
     struct migration_work *work = o->work;
     struct driver_key source = migration_key(work, &work->row.source),
                       target = migration_key(work, &work->row.target);
-    TRY(gate_export_close(provider_gate(&o->target.call), &o->target.call.call, &target, work->plan.target,
-                          true));
+    if (!work->plan.stays)
+        TRY(gate_export_close(provider_gate(&o->target.call), &o->target.call.call, &target,
+                              work->plan.target, true));
     TRY(gate_export_close(provider_gate(&o->source.call), &o->source.call.call, &source, work->plan.source,
                           work->plan.checkpoint != NULL));
     /* The new checkpoint takes the place of the one before. */
@@ -325,6 +350,8 @@ static struct error *pass_between(struct opened *o)
     int64_t began = moment_monotonic();
     TRY(make_folder(work));
     TRY(plan_pass(work, can_track(work, &o->source)));
+    work->plan.stays = work->row.state != MIGRATION_CUTTING_OVER &&
+                       gate_can(provider_gate(&o->target.call), DRIVER_STAGES_WRITES);
     TRY(migration_clear_others(work));
     TRY(open_exports(o));
     TRY(copy_disks(o));
@@ -346,6 +373,7 @@ static struct error *run_pass(struct migration_work *work)
         error = migration_way_open(work, &o.way);
         if (!error)
             error = pass_between(&o);
+        work->to_upload = work->plan.stays ? o.total : 0;
         link_way_close(o.way);
         migration_call_close(&o.target);
     }

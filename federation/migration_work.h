@@ -20,6 +20,7 @@
 /* The names of one pass's exports and checkpoints; NULL: there is none. */
 struct migration_pass_plan {
     const char *source, *target, *checkpoint, *since;
+    bool stays; /* the target's export stays open for the next pass */
 };
 
 /* What one pass did with one disk. */
@@ -52,6 +53,7 @@ struct migration_work {
     struct migration_test_result tested; /* what TEST_RUN found; outcome NULL: nothing yet */
     int64_t downtime_us;                 /* of a live move, as the hypervisors told it; -1: not told */
     int64_t asked_at;                    /* monotonic: when the row was last asked whether it moved on */
+    uint64_t to_upload; /* bytes that are staged here, and have to go to the target in the last pass */
     bool moved_on;
 };
 

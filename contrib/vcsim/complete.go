@@ -36,6 +36,7 @@ var completions = map[string]completion{
 	"RemoveAllSnapshots_Task":        {snapshotsThaw},
 	"RevertToSnapshot_Task":          {snapshotReturns},
 	"PowerOnVM_Task":                 {poweredOn},
+	"PowerOffVM_Task":                {poweredOff},
 }
 
 // ownTasks are done here instead of in the library; nil: the library may.

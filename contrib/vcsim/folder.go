@@ -5,12 +5,14 @@
 //	POST /__write?vm=&disk=&offset=   the body into the disk, as the guest of that running machine writes it
 //	GET  /__read?vm=&disk=&offset=&length=   what the guest would read
 //
+//	GET  /__file?vm=&disk=   the file that has the whole content of that disk; 409 while a snapshot holds on to it
 //	POST /__power-on?vm=   an operator's power-on; answers "" or the type of the fault
 //
 // vm: the machine's name, reference or instanceUuid; disk: 0 for the first.
 package main
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"os"
@@ -153,16 +155,13 @@ func receive(name string, from io.Reader, length int64) error {
 		return err
 	}
 	defer file.Close()
-	data := make([]byte, contentBlock)
+	data, zeros := make([]byte, contentBlock), make([]byte, contentBlock)
 	at := int64(0)
 	for {
 		n, err := io.ReadFull(from, data)
-		for _, b := range data[:n] {
-			if b != 0 {
-				if _, err := file.WriteAt(data[:n], at); err != nil {
-					return err
-				}
-				break
+		if !bytes.Equal(data[:n], zeros[:n]) {
+			if _, err := file.WriteAt(data[:n], at); err != nil {
+				return err
 			}
 		}
 		at += int64(n)
@@ -236,6 +235,23 @@ func guestDisk(r *http.Request) (*simulator.VirtualMachine, *types.VirtualDisk, 
 		number--
 	})
 	return vm, disk, backing
+}
+
+// wholeFile is /__file.
+func (f *front) wholeFile(w http.ResponseWriter, r *http.Request) {
+	f.calls.RLock()
+	defer f.calls.RUnlock()
+	_, disk, backing := guestDisk(r)
+	if disk == nil {
+		http.Error(w, "vm and disk name no disk", http.StatusBadRequest)
+		return
+	}
+	files := layers(backing)
+	if len(files) != 1 {
+		http.Error(w, "its content is in more than one file", http.StatusConflict)
+		return
+	}
+	_, _ = io.WriteString(w, files[0])
 }
 
 // guestIO is /__write and /__read.

@@ -285,6 +285,9 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 	case "/__write", "/__read":
 		f.guestIO(w, r)
 		return
+	case "/__file":
+		f.wholeFile(w, r)
+		return
 	case "/__power-on":
 		f.powerOn(w, r)
 		return

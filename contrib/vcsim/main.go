@@ -48,6 +48,7 @@ type settings struct {
 	pageMax                      int
 	instanceUUID                 string
 	extentsMax                   int
+	tools                        bool
 	dieWithStdin, verbose        bool
 }
 
@@ -72,6 +73,7 @@ func parseFlags() *settings {
 	flag.DurationVar(&s.taskLatency, "task-latency", 0, "show every task as running for this long")
 	flag.IntVar(&s.pageMax, "page-max", 0, "objects in a page of properties, at most; 0: as many as the client asks")
 	flag.IntVar(&s.extentsMax, "extents-max", extentsDefault, "extents in one answer of QueryChangedDiskAreas")
+	flag.BoolVar(&s.tools, "tools", false, "guests have VMware Tools, which run while the machine does")
 	flag.StringVar(&s.instanceUUID, "instance-uuid", "", "about.instanceUuid; empty: the library's, the same in every simulator")
 	flag.BoolVar(&s.dieWithStdin, "die-with-stdin", false, "end when standard input closes")
 	flag.BoolVar(&s.verbose, "verbose", false, "log what the library logs to standard error")
@@ -240,7 +242,7 @@ func run(s *settings) error {
 			disksFill(vm, nil)
 		}
 	}
-	extentsMax = s.extentsMax
+	extentsMax, guestTools = s.extentsMax, s.tools
 	tagUplinks()
 	installCollector(s.pageMax, s.taskLatency)
 

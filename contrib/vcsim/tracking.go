@@ -21,6 +21,7 @@ import (
 const extentsDefault = 2000 // in one answer, as vSphere
 
 var extentsMax = extentsDefault
+var guestTools bool // whether guests answer once they run
 var extentsGap int64 // what answers leave out at their start, in bytes: a peer that cannot be trusted
 
 type track struct {
@@ -103,7 +104,25 @@ func poweredOn(body []byte) func(*simulator.Task) {
 	return func(task *simulator.Task) {
 		if task.Info.Error == nil {
 			trackingSettles(vm)
+			toolsSay(vm, types.VirtualMachineToolsRunningStatusGuestToolsRunning)
 		}
+	}
+}
+
+func poweredOff(body []byte) func(*simulator.Task) {
+	vm := machine(body)
+	if vm == nil {
+		return nil
+	}
+	return func(*simulator.Task) {
+		toolsSay(vm, types.VirtualMachineToolsRunningStatusGuestToolsNotRunning)
+	}
+}
+
+// toolsSay: what the guest's tools are, when guests have them (-tools).
+func toolsSay(vm *simulator.VirtualMachine, status types.VirtualMachineToolsRunningStatus) {
+	if guestTools {
+		simulator.Map.Update(vm, []types.PropertyChange{{Name: "guest.toolsRunningStatus", Val: string(status)}})
 	}
 }
 

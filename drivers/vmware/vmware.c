@@ -37,7 +37,7 @@ const struct driver vmware_driver = {
     .capabilities = DRIVER_CAN_VOLUMES | DRIVER_CAN_WATCH | DRIVER_CAN_ATTACH_RUNNING |
                     DRIVER_CAN_GROW_ATTACHED | DRIVER_CAN_DETAIL | DRIVER_CAN_SNAPSHOT |
                     DRIVER_CAN_READ_DISKS | DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS |
-                    DRIVER_CAN_FENCE,
+                    DRIVER_STAGES_WRITES | DRIVER_CAN_FENCE,
     .max_sessions = 8,
 
     .open = vmware_open,

@@ -72,6 +72,8 @@ static void test_refuses_broken_tables(void **state)
     assert_refused(&driver, ERR_INVALID, "write disks that it cannot read");
     driver.capabilities = script_driver.capabilities | DRIVER_CAN_TEST;
     assert_refused(&driver, ERR_INVALID, "boot tests of what it cannot prepare");
+    driver.capabilities = script_driver.capabilities | DRIVER_STAGES_WRITES;
+    assert_refused(&driver, ERR_INVALID, "stage what it cannot write");
     driver.capabilities = script_driver.capabilities | DRIVER_CAN_DETAIL;
     assert_refused(&driver, ERR_INVALID, "claims detail but lacks the operation instance_detail");
     driver.capabilities = script_driver.capabilities | 1u << 31;

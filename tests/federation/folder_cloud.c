@@ -729,17 +729,22 @@ static struct error *move_run(struct driver_session *session, const struct drive
     .instance_find = instance_find, .instance_create = instance_create, .instance_start = instance_start,    \
     .instance_stop = instance_stop, .instance_reboot = instance_reboot, .instance_resize = instance_resize,  \
     .instance_delete = instance_delete, .instance_detail = instance_detail,                                  \
-    .export_open = folder_export_open, .export_close = folder_export_close,                                  \
     .checkpoint_delete = folder_checkpoint_delete, .instance_prepare = instance_prepare,                     \
     .instance_fence = instance_fence, .instance_release = instance_release
 #define ABLE                                                                                        \
     DRIVER_CAN_DETAIL | DRIVER_CAN_READ_DISKS | DRIVER_CAN_TRACK_CHANGES | DRIVER_CAN_WRITE_DISKS | \
         DRIVER_CAN_FENCE
 
-const struct driver folder_driver = {ORDINARY, .name = "folder",
+#define DIRECT .export_open = folder_export_open, .export_close = folder_export_close
+
+const struct driver folder_driver = {ORDINARY, DIRECT, .name = "folder",
                                      .capabilities = ABLE | DRIVER_CAN_TEST | DRIVER_CAN_CONSOLE,
                                      .test_create = folder_test_create, .instance_console = folder_console};
+const struct driver folder_staged_driver = {ORDINARY, .export_open = folder_export_stage,
+                                            .export_close = folder_export_upload, .name = "folder-staged",
+                                            .capabilities = ABLE | DRIVER_STAGES_WRITES};
 const struct driver folder_live_driver = {ORDINARY,
+                                          DIRECT,
                                           .name = "folder-live",
                                           .capabilities = ABLE | DRIVER_CAN_MOVE,
                                           .move_validate = move_validate,

@@ -3,13 +3,13 @@
  * operation is a boundary where the process may be made to die, before its effect or after it.
  *
  * An endpoint's URL is "folder:PATH". Driver "folder" tracks changes, does it warm and boots tests;
- * "folder-live" moves by itself; "folder-cold" reads disks only while they are off. */
+ * "folder-live" moves by itself; "folder-staged" keeps what is written beside the disks until it is closed. */
 #ifndef TESTS_FEDERATION_FOLDER_CLOUD_H
 #define TESTS_FEDERATION_FOLDER_CLOUD_H
 
 #include "drivers/driver.h"
 
-extern const struct driver folder_driver, folder_live_driver;
+extern const struct driver folder_driver, folder_live_driver, folder_staged_driver;
 
 /* The process kills itself at the so-and-so-manieth boundary from now; 0: never. */
 void folder_cloud_die_at(int boundary);

@@ -120,13 +120,31 @@ static const struct driver_extent *differences(struct arena *arena, const char *
     return list;
 }
 
+/* Where an export for writing stages the disk; one that is not there any more although it was is told. The
+ * caller frees. */
+static char *stage_of(struct act *act, const char *export_id, size_t i, struct driver_exported_disk *disk)
+{
+    char *what = xasprintf("stage-%s", export_id),
+         *path = folder_disk(act->session->folder, act->id, i, what);
+    const char *mark = json_string_value(json_object_get(act->machine, "staging"));
+    if (disk && access(path, F_OK)) {
+        char *raw = folder_disk(act->session->folder, act->id, i, "raw");
+        if (mark && !strcmp(mark, export_id))
+            disk->full_reason = "what was staged is lost";
+        folder_copy(raw, path);
+        free(raw);
+    }
+    free(what);
+    return path;
+}
+
 /* A point in time of a running one is a copy of its disk; a checkpoint keeps that copy. */
 static void open_disk(struct act *act, const struct driver_export_spec *spec, size_t i,
                       struct driver_exported_disk *disk, pid_t *ret_pid)
 {
     struct arena *arena = act->call->arena;
     const char *folder = act->session->folder;
-    char *raw = folder_disk(folder, act->id, i, "raw"), *path = raw, *point = NULL;
+    char *raw = folder_disk(folder, act->id, i, "raw"), *path = raw, *point = NULL, *stage = NULL;
     char *socket_path = xasprintf("/tmp/yq-%d-%s-%zu", (int)getpid(), spec->id + 24, i);
     *disk = (struct driver_exported_disk){
         .disk = arena_printf(arena, "sd%c", (char)('a' + i)),
@@ -141,6 +159,8 @@ static void open_disk(struct act *act, const struct driver_export_spec *spec, si
             folder_copy(raw, point);
         path = point;
     }
+    if (spec->access == DRIVER_WRITE && act->stages)
+        path = stage = stage_of(act, spec->id, i, disk);
     if (spec->since) {
         char *old = folder_disk(folder, act->id, i, spec->since);
         bool there = !access(old, F_OK);
@@ -153,6 +173,7 @@ static void open_disk(struct act *act, const struct driver_export_spec *spec, si
     }
     *ret_pid = serve(act, path, socket_path, spec->access == DRIVER_WRITE);
     free(socket_path);
+    free(stage);
     free(point);
     free(raw);
 }
@@ -195,7 +216,25 @@ static struct error *do_export_open(struct act *act)
     opened->disks = arena_array(act->call->arena, s->count, sizeof *opened->disks);
     for (size_t i = 0; i < s->count; i++)
         open_disk(act, spec, i, &opened->disks[i], &s->pids[i]);
+    if (spec->access == DRIVER_WRITE && act->stages) {
+        json_put_text(act->machine, "staging", spec->id);
+        act->changed = true;
+    }
     return NULL;
+}
+
+struct error *folder_export_stage(struct driver_session *session, const struct driver_call *call,
+                                  const struct driver_key *key, const struct driver_export_spec *spec,
+                                  struct driver_export *ret_export)
+{
+    struct act act = {.session = session,
+                      .call = call,
+                      .name = "export_open",
+                      .id = key->id,
+                      .stages = true,
+                      .in = spec,
+                      .out = ret_export};
+    return folder_run(&act, do_export_open);
 }
 
 struct error *folder_export_open(struct driver_session *session, const struct driver_call *call,
@@ -251,6 +290,40 @@ struct error *folder_export_close(struct driver_session *session, const struct d
     struct act act = {
         .session = session, .call = call, .name = "export_close", .id = key->id, .in = export_id};
     return folder_run(&act, do_export_close);
+}
+
+/* What was staged becomes the disks, or is thrown away. */
+static struct error *do_upload(struct act *act)
+{
+    const char *id = act->in, *mark = json_string_value(json_object_get(act->machine, "staging"));
+    if (act->keep && mark && !strcmp(mark, id))
+        for (size_t i = 0; i < folder_disks(act->machine); i++) {
+            char *stage = stage_of(act, id, i, NULL);
+            char *raw = folder_disk(act->session->folder, act->id, i, "raw");
+            folder_copy(stage, raw);
+            free(stage);
+            free(raw);
+        }
+    if (mark && !strcmp(mark, id)) {
+        json_put_text(act->machine, "staging", NULL);
+        act->changed = true;
+    }
+    char *end = xasprintf(".stage-%s", id);
+    folder_remove(act->session->folder, act->id, end);
+    free(end);
+    return do_export_close(act);
+}
+
+struct error *folder_export_upload(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *key, const char *export_id, bool keep)
+{
+    struct act act = {.session = session,
+                      .call = call,
+                      .name = "export_close",
+                      .id = key->id,
+                      .keep = keep,
+                      .in = export_id};
+    return folder_run(&act, do_upload);
 }
 
 static struct error *do_checkpoint_delete(struct act *act)

@@ -21,6 +21,8 @@ struct act {
     const char *name, *id;
     json_t *machine; /* NULL: there is none */
     bool changed;
+    bool stages; /* the driver "folder-staged": writes go to files beside the disks until they are closed */
+    bool keep;   /* of export_close */
     const void *in;
     void *out;
 };
@@ -45,6 +47,11 @@ struct error *folder_export_open(struct driver_session *session, const struct dr
                                  struct driver_export *ret_export);
 struct error *folder_export_close(struct driver_session *session, const struct driver_call *call,
                                   const struct driver_key *key, const char *export_id, bool keep);
+struct error *folder_export_stage(struct driver_session *session, const struct driver_call *call,
+                                  const struct driver_key *key, const struct driver_export_spec *spec,
+                                  struct driver_export *ret_export);
+struct error *folder_export_upload(struct driver_session *session, const struct driver_call *call,
+                                   const struct driver_key *key, const char *export_id, bool keep);
 struct error *folder_checkpoint_delete(struct driver_session *session, const struct driver_call *call,
                                        const struct driver_key *key, const char *checkpoint);
 

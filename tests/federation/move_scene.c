@@ -397,6 +397,7 @@ void scene_maybe_broker(int argc, char **argv)
     struct registry *registry = registry_new();
     ok(driver_register(registry, &folder_driver));
     ok(driver_register(registry, &folder_live_driver));
+    ok(driver_register(registry, &folder_staged_driver));
     services.control.fleet = fleet_new(registry, &(struct secret_reach){0});
     services.control.clock = clock;
     services.copy_dir = argv[2];

@@ -386,6 +386,29 @@ static void ways_by_capability(void **state)
                 report.ways[ASSESS_COLD].possible);
 }
 
+/* Partition mobility copies no disk: none has to be readable. From elsewhere it would have to be. */
+static void a_partition_moves_with_disks_that_nobody_reads(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    struct scene scene;
+    (void)state;
+    set(&scene);
+    scene.facts.source.driver = scene.facts.target.driver = "powervm";
+    scene.facts.source.capabilities = scene.facts.target.capabilities =
+        DRIVER_CAN_DETAIL | DRIVER_CAN_FENCE | DRIVER_CAN_MOVE;
+    scene.facts.target.architectures = DRIVER_POWER;
+    scene.detail.instance.architecture = "POWER";
+    scene.detail.firmware = DRIVER_FIRMWARE_OPEN;
+    scene.disks[0].unreadable = "a logical unit";
+    struct assess_report report = judged(arena, &scene);
+    assert_true(report.movable);
+    assert_int_equal(report.preferred, ASSESS_MOBILITY);
+    scene.facts.source.capabilities &= ~(unsigned)DRIVER_CAN_MOVE;
+    report = judged(arena, &scene);
+    assert_false(report.movable);
+    assert_non_null(finding_of(&report, RULE_DISK_UNREADABLE));
+}
+
 /* 20 GB at 125 MB/s are 171.8 s; at 1 % an hour the next pass is 10 MB. */
 static void times_in_figures(void **state)
 {
@@ -398,6 +421,11 @@ static void times_in_figures(void **state)
     assert_int_equal(report.ways[ASSESS_COLD].copy_us, 171798692);
     assert_int_equal(report.ways[ASSESS_COLD].downtime_us, 171798692 + ASSESS_FIXED_US);
     assert_int_equal(report.ways[ASSESS_WARM].copy_us, 171798692 + 81986);
+    scene.facts.target.capabilities |= DRIVER_STAGES_WRITES; /* sent in whole while it is off */
+    struct assess_report staged = judged(arena, &scene);
+    assert_int_equal(staged.ways[ASSESS_COLD].downtime_us, 2 * 171798692 + ASSESS_FIXED_US);
+    assert_int_equal(staged.ways[ASSESS_WARM].downtime_us, report.ways[ASSESS_WARM].downtime_us + 171798692);
+    scene.facts.target.capabilities &= ~(unsigned)DRIVER_STAGES_WRITES;
     assert_int_equal(report.ways[ASSESS_WARM].downtime_us, 40 + ASSESS_FIXED_US);
     assert_int_equal(report.ways[ASSESS_LIVE].copy_us, 171798692 + 68719477); /* and 8 GB of memory */
     untracked(&scene); /* each pass reads all of it at 140 MB/s, the last one too */
@@ -459,6 +487,7 @@ int main(void)
         cmocka_unit_test(rules_are_whole),
         cmocka_unit_test(disks_are_told_first),
         cmocka_unit_test(ways_by_capability),
+        cmocka_unit_test(a_partition_moves_with_disks_that_nobody_reads),
         cmocka_unit_test(times_in_figures),
         cmocka_unit_test(warm_is_no_worse_than_cold),
     };

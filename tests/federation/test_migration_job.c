@@ -13,8 +13,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "broker/base/moment.h"
 #include "broker/control/other_side.h"
 #include "tests/federation/move_scene.h"
+#include "tests/support/process.h"
 
 static void go(pid_t broker, const char *state)
 {
@@ -465,6 +467,59 @@ static void a_cold_move(void **state)
     scene_kill(broker);
 }
 
+#define WHY                                                                                             \
+    "SELECT string_agg(disk || ' ' || kind || coalesce(' ' || why, ''), ',' ORDER BY pass, disk) FROM " \
+    "migration_pass"
+
+static void cut_over_and_commit(pid_t broker)
+{
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    scene_accept();
+    scene_say(MIGRATION_EVENT_COMMIT);
+    go(broker, "committed");
+    scene_check(true);
+}
+
+/* The target's export stays open from the first pass to the last, and what it takes to send it all is in the
+ * forecast: 128 MiB at 140 MB/s, and back for the proof. */
+static void a_move_to_where_writes_are_staged(void **state)
+{
+    scene_begin("folder-staged", MIGRATION_WARM, 0);
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_expect(
+        "SELECT count(*) FROM migration_ledger WHERE removed_at IS NULL AND side = 'target' AND kind ="
+        " 'export'",
+        "1");
+    cut_over_and_commit(broker);
+    scene_expect(WHY, "sda full,sdb full,sda changed,sdb changed");
+    scene_expect("SELECT count(*) FROM migration_ledger WHERE side = 'target' AND kind = 'export'",
+                 "2"); /* that, and the proof's */
+    scene_kill(broker);
+}
+
+/* The broker dies, and another host takes over, which has nothing of what was staged. */
+static void what_was_staged_is_lost(void **state)
+{
+    scene_begin("folder-staged", MIGRATION_WARM, 0);
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_kill(broker);
+    char *command = xasprintf("rm %s/*.stage-*", scene.target);
+    struct process *removing = process_start((const char *const[]){"/bin/sh", "-c", command, NULL}, NULL);
+    while (process_line(removing, MOMENT_MINUTE))
+        ; /* until it has ended */
+    assert_int_equal(process_stop(removing), 0);
+    free(command);
+    broker = scene_broker(0);
+    cut_over_and_commit(broker);
+    scene_expect(WHY, "sda full,sdb full,sda full what was staged is lost,sdb full what was staged is lost");
+    scene_kill(broker);
+}
+
 static void a_live_move(void **state)
 {
     scene_begin("folder-live", MIGRATION_LIVE, 0);
@@ -482,9 +537,9 @@ static void a_live_move(void **state)
 }
 
 /* To the ending that is wanted, with the words that lead there, whatever dies on the way. */
-static void drive(enum migration_method method, bool back, int die_at, bool *ret_died)
+static void drive(const char *driver, enum migration_method method, bool back, int die_at, bool *ret_died)
 {
-    scene_begin(method == MIGRATION_LIVE ? "folder-live" : "folder", method, 0);
+    scene_begin(driver, method, 0);
     scene.may_forget = back;
     scene_say(MIGRATION_EVENT_START);
     pid_t broker = scene_broker(die_at);
@@ -511,12 +566,12 @@ static void drive(enum migration_method method, bool back, int die_at, bool *ret
 }
 
 /* The broker is killed at every boundary that there is, before and after each thing that it does. */
-static void killed_at_every_boundary(enum migration_method method, bool back)
+static void killed_at_every_boundary(const char *driver, enum migration_method method, bool back)
 {
     bool died = true;
     int boundary = 0;
     while (died)
-        drive(method, back, ++boundary, &died);
+        drive(driver, method, back, ++boundary, &died);
     print_message("%s, %s: killed at %d boundaries\n", migration_method_name(method),
                   back ? "rolled back" : "committed", boundary - 1);
     assert_true(boundary > 10);
@@ -524,17 +579,22 @@ static void killed_at_every_boundary(enum migration_method method, bool back)
 
 static void a_warm_move_killed_at_every_boundary(void **state)
 {
-    killed_at_every_boundary(MIGRATION_WARM, false);
+    killed_at_every_boundary("folder", MIGRATION_WARM, false);
+}
+
+static void a_staged_move_killed_at_every_boundary(void **state)
+{
+    killed_at_every_boundary("folder-staged", MIGRATION_WARM, false);
 }
 
 static void a_rollback_killed_at_every_boundary(void **state)
 {
-    killed_at_every_boundary(MIGRATION_COLD, true);
+    killed_at_every_boundary("folder", MIGRATION_COLD, true);
 }
 
 static void a_live_move_killed_at_every_boundary(void **state)
 {
-    killed_at_every_boundary(MIGRATION_LIVE, false);
+    killed_at_every_boundary("folder-live", MIGRATION_LIVE, false);
 }
 
 int main(int argc, char **argv)
@@ -555,8 +615,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_test_boot_killed_at_every_boundary),
         cmocka_unit_test(a_move_that_is_cancelled),
         cmocka_unit_test(a_cold_move),
+        cmocka_unit_test(a_move_to_where_writes_are_staged),
+        cmocka_unit_test(what_was_staged_is_lost),
         cmocka_unit_test(a_live_move),
         cmocka_unit_test(a_warm_move_killed_at_every_boundary),
+        cmocka_unit_test(a_staged_move_killed_at_every_boundary),
         cmocka_unit_test(a_rollback_killed_at_every_boundary),
         cmocka_unit_test(a_live_move_killed_at_every_boundary),
     };

@@ -192,6 +192,14 @@ const char *vcsim_control(struct vcsim *vcsim, const char *path)
     return vcsim->answer;
 }
 
+char *vcsim_disk_file(struct vcsim *vcsim, const char *machine, int disk)
+{
+    char *path = xasprintf("/__file?vm=%s&disk=%d", machine, disk);
+    char *file = xstrdup(vcsim_control(vcsim, path));
+    free(path);
+    return file;
+}
+
 long vcsim_calls(struct vcsim *vcsim, const char *method)
 {
     json_t *counts = json_loads(vcsim_control(vcsim, "/__calls"), 0, NULL);

@@ -31,6 +31,9 @@ void vcsim_guest_write(struct vcsim *vcsim, const char *machine, int disk, uint6
 /* At most a MB. */
 void vcsim_guest_read(struct vcsim *vcsim, const char *machine, int disk, uint64_t offset, void *data,
                       size_t length);
+/* The raw file on this machine that has the whole content of a disk to which no snapshot holds on; aborts
+ * when there is none. The caller frees. */
+char *vcsim_disk_file(struct vcsim *vcsim, const char *machine, int disk);
 /* How often a method was called so far. */
 long vcsim_calls(struct vcsim *vcsim, const char *method);
 
