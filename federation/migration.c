@@ -57,6 +57,11 @@ bool migration_moves(enum migration_method method)
     return method == MIGRATION_LIVE || method == MIGRATION_MOBILITY;
 }
 
+bool migration_leaves_nothing(enum migration_method method)
+{
+    return method == MIGRATION_MOBILITY;
+}
+
 bool migration_fits(const struct migration_facts *facts)
 {
     return !facts->agreed_us || (facts->predicted_us >= 0 && facts->predicted_us <= facts->agreed_us);
@@ -70,6 +75,12 @@ bool migration_able(const struct migration_side *side)
 bool migration_safe(const struct migration_side *side)
 {
     return side->known && (!side->there || (side->fenced && !side->running));
+}
+
+/* Nothing is left at the source because all of it is at the target. */
+static bool went_along(const struct migration_facts *facts)
+{
+    return migration_leaves_nothing(facts->method) && facts->target.known && facts->target.there;
 }
 
 /* What has to hold, and what a person is told when it does not. */
@@ -94,9 +105,10 @@ bool migration_safe(const struct migration_side *side)
     X(NEED_TEST, ERR_CONFLICT,                                                                               \
       "the terms want a test boot, and the last one has not passed or there is none",                        \
       !facts->test_required || facts->test_passed)                                                           \
-    X(NEED_SOURCE, ERR_CONFLICT, "the source is not there any more", source->known && source->there)         \
+    X(NEED_SOURCE, ERR_CONFLICT, "the source is not there any more",                                         \
+      source->known && (source->there || went_along(facts)))                                                 \
     X(NEED_SOURCE_SAFE, ERR_CONFLICT, "the source is not known to be off and fenced",                        \
-      source->there &&migration_safe(source))                                                                \
+      (source->there || went_along(facts)) && migration_safe(source))                                        \
     X(NEED_TARGET_LIVE, ERR_CONFLICT, "the target does not live: it is missing or fenced",                   \
       target->known && target->there && !target->fenced)                                                     \
     X(NEED_ACCEPTANCE, ERR_CONFLICT, "the using unit has not accepted the outcome (procurement 4.1.3.1)",    \

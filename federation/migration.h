@@ -94,6 +94,9 @@ const char *migration_method_name(enum migration_method method);
 enum migration_method migration_method_find(const char *name);
 /* Whether the hypervisors do the copying and the switch themselves (move_run). */
 bool migration_moves(enum migration_method method);
+/* Whether it takes the definition along, so that nothing is left at the source to be fenced or started again:
+ * the way back is another such move. */
+bool migration_leaves_nothing(enum migration_method method);
 
 /* One end as it was last seen. What is not known counts as the worse. */
 struct migration_side {

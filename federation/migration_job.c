@@ -22,7 +22,10 @@
 #define TRY_FIRST_US (MOMENT_SECOND / 2)
 #define TRY_MOST_US (30 * MOMENT_SECOND)
 #define TRIES_MAX 12 /* some three minutes; while the service is down no longer than that */
-#define FLAT_MAX 3   /* passes in a row that do not get shorter */
+/* Of hypervisors that refuse a move when they are asked: it may be of the moment, a connection that comes up,
+ * a slot that is taken. */
+#define REFUSALS_MAX 4
+#define FLAT_MAX 3 /* passes in a row that do not get shorter */
 
 static struct error *check_consent(struct db *db, struct migration_work *work, moment now, bool *ret_good)
 {
@@ -173,6 +176,7 @@ struct error *migration_perform(struct migration_work *work, enum migration_effe
         return migration_perform_data(work, effect);
     case MIGRATION_VALIDATE:
     case MIGRATION_MOVE:
+    case MIGRATION_MOVE_BACK:
     case MIGRATION_MOVE_SETTLE:
         return migration_perform_live(work, effect);
     case MIGRATION_TEST_MAKE:
@@ -266,6 +270,12 @@ static struct error *give_up_test(struct migration_work *work, const char *text)
     return job_transaction(work->job, DB_READ_COMMITTED, give_up_body, &trouble);
 }
 
+static bool again(const struct migration_work *work, enum error_code code, int64_t tries)
+{
+    bool asks = migration_moves(work->row.method) && work->row.state == MIGRATION_COPYING;
+    return may_heal(code) && tries < (asks && code == ERR_CONFLICT ? REFUSALS_MAX : TRIES_MAX);
+}
+
 /* Takes `error`. *ret_again: another turn at once. */
 static struct error *failed(struct migration_work *work, struct error *error, bool *ret_again)
 {
@@ -280,7 +290,7 @@ static struct error *failed(struct migration_work *work, struct error *error, bo
     int64_t tries = count_try(work);
     log_warning("migration.trouble", LOG_TEXT("migration", work->row.id), LOG_INT("tries", tries),
                 LOG_CAUSE(error));
-    if (may_heal(code) && (tries < TRIES_MAX || is_test_removal(work))) {
+    if (again(work, code, tries) || (may_heal(code) && is_test_removal(work))) {
         int64_t wait = TRY_FIRST_US << (tries < 7 ? tries - 1 : 6);
         TRY(note_trouble(work, text));
         *ret_again = false;

@@ -13,17 +13,18 @@ struct moving {
     struct driver_key key;
 };
 
-static struct error *open_move(struct migration_work *work, struct moving *moving)
+/* From one end to the other, which has the adapters on that network; NULL: of the same name. */
+static struct error *open_between(struct migration_work *work, const struct migration_end *from,
+                                  const struct migration_end *to, const char *network, struct moving *moving)
 {
     const struct federation_services *services = work->job->context;
     const struct migration_row *row = &work->row;
     TRY(migration_read_shape(work, &moving->shape));
-    TRY(fleet_endpoint(services->control.fleet, work->job->db, work->arena, row->target.endpoint,
-                       &moving->target));
-    moving->key = migration_key(work, &row->source);
+    TRY(fleet_endpoint(services->control.fleet, work->job->db, work->arena, to->endpoint, &moving->target));
+    moving->key = migration_key(work, from);
     moving->spec = (struct driver_move_spec){.id = row->id,
                                              .target = &moving->target,
-                                             .network = row->target.network,
+                                             .network = network,
                                              .disks = moving->shape.disks,
                                              .disk_count = moving->shape.disk_count,
                                              .downtime_us = row->downtime_us};
@@ -31,9 +32,15 @@ static struct error *open_move(struct migration_work *work, struct moving *movin
         if (moving->shape.disks[i].boot)
             moving->spec.high_performance = moving->shape.disks[i].high_performance;
     TRY(migration_bandwidth(work, &moving->spec.bandwidth));
-    TRY(migration_call_open(work, &row->source, &moving->call));
+    TRY(migration_call_open(work, from, &moving->call));
     moving->call.call.call.deadline_us = moment_monotonic() + MIGRATION_CALL_US;
     return NULL;
+}
+
+static struct error *open_move(struct migration_work *work, struct moving *moving)
+{
+    const struct migration_row *row = &work->row;
+    return open_between(work, &row->source, &row->target, row->target.network, moving);
 }
 
 static struct error *validate(struct migration_work *work)
@@ -69,6 +76,40 @@ static struct error *move_opened(struct migration_work *work, struct moving *mov
     return NULL;
 }
 
+static const struct db_statement select_network = {
+    "migration_source_network", "SELECT network FROM zone WHERE cloud_id = $1 AND id = $2"};
+
+struct wanted {
+    struct migration_work *work;
+    const char *network;
+};
+
+static struct error *network_body(struct db *db, void *context)
+{
+    struct wanted *wanted = context;
+    const struct migration_end *source = &wanted->work->row.source;
+    struct db_rows *rows;
+    TRY(db_query(db, &select_network, DB_VALUES(db_text(source->cloud), db_text(source->zone)), &rows));
+    (void)db_hold(wanted->work->arena, rows);
+    wanted->network = db_count(rows) ? db_get_text(rows, 0, 0) : NULL;
+    return NULL;
+}
+
+/* As there: the way back is a move of its own, from the target to the source. */
+static struct error *move_back(struct migration_work *work)
+{
+    struct wanted wanted = {work, NULL};
+    struct moving moving;
+    const char *there = work->row.target.ref;
+    work->downtime_us = -1;
+    TRY(job_transaction(work->job, DB_READ_COMMITTED, network_body, &wanted));
+    TRY(open_between(work, &work->row.target, &work->row.source, wanted.network, &moving));
+    struct error *error = move_opened(work, &moving);
+    migration_call_close(&moving.call);
+    work->row.target.ref = there;
+    return error;
+}
+
 static struct error *move(struct migration_work *work)
 {
     struct moving moving;
@@ -101,5 +142,7 @@ struct error *migration_perform_live(struct migration_work *work, enum migration
 {
     if (effect == MIGRATION_VALIDATE)
         return validate(work);
+    if (effect == MIGRATION_MOVE_BACK)
+        return move_back(work);
     return effect == MIGRATION_MOVE ? move(work) : settle(work);
 }

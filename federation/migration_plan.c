@@ -30,6 +30,7 @@ static const char *effect_words(enum migration_effect effect)
         [MIGRATION_TARGET_FENCE] = "fence the target: nothing starts it any more",
         [MIGRATION_SOURCE_RELEASE] = "release the source's fence",
         [MIGRATION_SOURCE_START] = "start the source",
+        [MIGRATION_MOVE_BACK] = "move it back, running; the hypervisors switch sides again",
         [MIGRATION_ROW_BACK] = "the instance is the source cloud's again, its usage too",
         [MIGRATION_TARGET_DELETE] = "delete what is left on the target",
         [MIGRATION_SOURCE_DELETE] = "delete what is left on the source",
@@ -137,6 +138,8 @@ json_t *migration_rollback_plan(const struct migration_row *m)
     json_put_int(plan, "possible_for_days_after_cutover", m->hold_us / MOMENT_DAY);
     json_put_text(
         plan, "loses",
-        "what is written on the target after the cut-over: the source comes back as it was stopped");
+        migration_leaves_nothing(m->method)
+            ? "nothing: the instance moves back with all that was written since"
+            : "what is written on the target after the cut-over: the source comes back as it was stopped");
     return plan;
 }

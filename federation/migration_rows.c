@@ -5,6 +5,7 @@
 #include "broker/base/json.h"
 #include "broker/control/other_side.h"
 #include "broker/control/quota.h"
+#include "federation/assess.h"
 #include "federation/migration_data.h"
 #include "federation/migration_work.h"
 
@@ -169,7 +170,8 @@ static struct error *relocate(struct db *db, struct migration_work *work, const 
     return note_sides(db, work, from, false);
 }
 
-/* What was made of the one side becomes what is left of the other. */
+/* What was made of the one side becomes what is left of the other, if anything is; room is kept for the way
+ * back. */
 static struct error *swap_entries(struct db *db, struct migration_work *work, const char *from,
                                   const char *to, moment now)
 {
@@ -177,7 +179,8 @@ static struct error *swap_entries(struct db *db, struct migration_work *work, co
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         const char *what = i ? work->row.name : work->row.resource;
         TRY(migration_cross_out(db, &work->row, to, kinds[i], what, now));
-        TRY(migration_enter(db, &work->row, from, kinds[i], what, now));
+        if (i || !migration_leaves_nothing(work->row.method))
+            TRY(migration_enter(db, &work->row, from, kinds[i], what, now));
     }
     return migration_meter(db, work, now);
 }
@@ -265,6 +268,8 @@ struct error *migration_before(struct db *db, struct migration_work *work, enum 
         return job_save(work->job);
     case MIGRATION_TEST_MAKE:
         return lend(db, work, now);
+    case MIGRATION_MOVE_BACK:
+        return note_sides(db, work, &row->source, true);
     default:
         return NULL;
     }
@@ -275,9 +280,10 @@ static const struct db_statement set_stopped = {
     "UPDATE migration SET stop_us = (extract(epoch FROM $3 - down_at) * 1000000)::bigint"
     " WHERE unit_id = $1 AND id = $2 AND was_on AND down_at <= $3"};
 
-#define LIVE_DOWNTIME_US 300000 /* what hypervisors aim at by themselves */
 static const struct db_statement set_predicted = {
     "migration_set_predicted", "UPDATE migration SET predicted_us = $3 WHERE unit_id = $1 AND id = $2"};
+static const struct db_statement set_found_ref = {
+    "migration_found_ref", "UPDATE migration SET target_ref = $3 WHERE unit_id = $1 AND id = $2"};
 static const struct db_statement set_moved_live = {
     "migration_set_moved_live", "UPDATE migration SET measured_us = $3, target_ref = coalesce($4, target_ref)"
                                 " WHERE unit_id = $1 AND id = $2"};
@@ -285,11 +291,11 @@ static const struct db_statement set_moved_live = {
 /* A live move keeps within what is agreed, or fails. */
 static struct error *predict_live(struct db *db, const struct migration_row *row)
 {
-    bool within = row->downtime_us && row->downtime_us < LIVE_DOWNTIME_US;
-    return db_run(
-        db, &set_predicted,
-        DB_VALUES(db_text(row->unit), db_text(row->id), db_int(within ? row->downtime_us : LIVE_DOWNTIME_US)),
-        NULL);
+    int64_t usual = row->method == MIGRATION_MOBILITY ? ASSESS_MOBILITY_DOWNTIME_US : ASSESS_LIVE_DOWNTIME_US;
+    bool within = row->downtime_us && row->downtime_us < usual;
+    return db_run(db, &set_predicted,
+                  DB_VALUES(db_text(row->unit), db_text(row->id), db_int(within ? row->downtime_us : usual)),
+                  NULL);
 }
 
 struct error *migration_after(struct db *db, struct migration_work *work, enum migration_effect effect,
@@ -319,6 +325,9 @@ struct error *migration_after(struct db *db, struct migration_work *work, enum m
                                 work->downtime_us >= 0 ? db_int(work->downtime_us) : db_null(),
                                 db_text(row->target.ref)),
                       NULL);
+    case MIGRATION_HEALTH:
+        return db_run(db, &set_found_ref,
+                      DB_VALUES(db_text(row->unit), db_text(row->id), db_text(row->target.ref)), NULL);
     case MIGRATION_ROW_BACK:
         return go_back(db, work, now);
     case MIGRATION_TARGET_DELETE:

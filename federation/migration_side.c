@@ -46,7 +46,8 @@ struct error *migration_note_shape(struct migration_work *work)
     struct error *error = gate_instance_detail(provider_gate(&call.call), &call.call.call, &key, &detail);
     migration_call_close(&call);
     TRY(error);
-    for (size_t i = 0; i < detail.disk_count; i++)
+    bool copies = !migration_leaves_nothing(work->row.method);
+    for (size_t i = 0; i < detail.disk_count && copies; i++)
         if (!detail.disks[i].removable && detail.disks[i].unreadable)
             return error_new(ERR_UNSUPPORTED, "disk %s cannot be copied: %s", detail.disks[i].name,
                              detail.disks[i].unreadable);
@@ -131,6 +132,7 @@ static struct error *check_health(struct migration_work *work, struct gate *gate
     moment now = clock_now(work->job->clock);
     json_t *since = json_object_get(work->job->state, "health_since");
     TRY(gate_instance_detail(gate, call, key, &detail));
+    work->row.target.ref = detail.instance.ref; /* of one that arrived without its move's report, too */
     if (!work->row.was_on)
         return NULL; /* it was off, and stays so */
     if (detail.instance.power != DRIVER_POWER_ON) {

@@ -29,6 +29,10 @@ static const enum migration_effect committing[] = {MIGRATION_COPY_END, MIGRATION
 static const enum migration_effect rolling_back[] = {
     MIGRATION_TARGET_STOP, MIGRATION_TARGET_FENCE,  MIGRATION_SOURCE_RELEASE, MIGRATION_SOURCE_START,
     MIGRATION_ROW_BACK,    MIGRATION_TARGET_DELETE, MIGRATION_COPY_END,       MIGRATION_ROOM_GIVE};
+/* Nothing is fenced or stopped: the hypervisors switch sides, as on the way there. */
+static const enum migration_effect moving_back[] = {MIGRATION_MOVE_BACK, MIGRATION_SOURCE_START,
+                                                    MIGRATION_ROW_BACK,  MIGRATION_TARGET_DELETE,
+                                                    MIGRATION_COPY_END,  MIGRATION_ROOM_GIVE};
 /* The target was never released, so the source may run again first, once nothing of ours holds its disks. */
 static const enum migration_effect copy_cancelling[] = {
     MIGRATION_SOURCE_CLOSE, MIGRATION_SOURCE_RELEASE, MIGRATION_SOURCE_START, MIGRATION_TEST_REMOVE,
@@ -49,6 +53,7 @@ const struct migration_table migration_table = {
     .verifying = STEPS(verifying, HEALTHY),
     .committing = STEPS(committing, DONE),
     .rolling_back = STEPS(rolling_back, DONE),
+    .moving_back = STEPS(moving_back, DONE),
 };
 
 const struct migration_steps *migration_steps(const struct migration_table *table, enum migration_state state,
@@ -70,7 +75,7 @@ const struct migration_steps *migration_steps(const struct migration_table *tabl
     case MIGRATION_COMMITTING:
         return &table->committing;
     case MIGRATION_ROLLING_BACK:
-        return &table->rolling_back;
+        return migration_leaves_nothing(method) ? &table->moving_back : &table->rolling_back;
     default:
         return &none;
     }
@@ -115,7 +120,11 @@ const char *migration_forbids(enum migration_effect effect, const struct migrati
         return forbids_copy(effect, facts);
     case MIGRATION_TARGET_RELEASE:
     case MIGRATION_TARGET_START:
-        return source->there ? other_may_run(source, SOURCE_MAY_RUN) : "the source is gone";
+        return source->there || migration_leaves_nothing(facts->method)
+                   ? other_may_run(source, SOURCE_MAY_RUN)
+                   : "the source is gone";
+    case MIGRATION_MOVE_BACK:
+        return source->known && target->known ? NULL : "one side cannot be seen";
     case MIGRATION_SOURCE_RELEASE:
     case MIGRATION_SOURCE_START:
         return other_may_run(target, TARGET_MAY_RUN);

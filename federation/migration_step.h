@@ -33,7 +33,8 @@
     X(MIGRATION_TARGET_FENCE, "target-fence")                                                       \
     X(MIGRATION_SOURCE_RELEASE, "source-release")                                                   \
     X(MIGRATION_SOURCE_START, "source-start")                                                       \
-    X(MIGRATION_ROW_BACK, "row-back") /* the resource's row and usage are the source's again */     \
+    X(MIGRATION_MOVE_BACK, "move-back") /* the hypervisors' own, from the target to the source */   \
+    X(MIGRATION_ROW_BACK, "row-back")   /* the resource's row and usage are the source's again */   \
     X(MIGRATION_TARGET_DELETE, "target-delete")                                                     \
     X(MIGRATION_SOURCE_DELETE, "source-delete")                                                     \
     X(MIGRATION_SOURCE_CLOSE, "source-close") /* its export: it holds the disks */                  \
@@ -57,6 +58,7 @@ struct migration_steps {
 struct migration_table {
     struct migration_steps copying[2], cutting_over[2], cancelling[2]; /* [1]: migration_moves() */
     struct migration_steps testing, verifying, committing, rolling_back;
+    struct migration_steps moving_back; /* instead of rolling_back where nothing is left at the source */
     bool unguarded; /* effects are done whatever the sides look like; only to show what guards are for */
 };
 extern const struct migration_table migration_table;

@@ -35,47 +35,64 @@ static void post(struct world *w, const char *path, json_t *body)
     api_expect(&reply, 201);
 }
 
-static void add_cloud(struct world *w, const struct kvmcloud *kvm, const char *id, const char *kind,
-                      const char *provider)
+void moves_add_cloud(struct world *w, const char *id, const char *kind, const char *provider,
+                     const char *network, json_t *endpoint)
 {
     ARENA_AUTO struct arena *arena = arena_new();
-    struct driver_endpoint endpoint = kvmcloud_endpoint(kvm);
     const char *endpoint_id = arena_printf(arena, "%s-1", id);
     post(w, "/v1/clouds",
          json_pack("{s:s, s:s, s:s, s:s}", "id", id, "name", id, "kind", kind, "provider", provider));
     post(w, arena_printf(arena, "/v1/clouds/%s/sites", id),
          json_pack("{s:s, s:s}", "id", "site-1", "name", "一号机房"));
-    post(w, "/v1/endpoints",
-         json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:O}", "id", endpoint_id, "cloud", id, "site", "site-1",
-                   "driver", "kvm", "url", endpoint.url, "timeout_ms", 10000, "options", endpoint.options));
+    json_object_update_new(endpoint, json_pack("{s:s, s:s, s:s, s:i}", "id", endpoint_id, "cloud", id, "site",
+                                               "site-1", "timeout_ms", 10000));
+    post(w, "/v1/endpoints", endpoint);
     post(w, arena_printf(arena, "/v1/clouds/%s/zones", id),
          json_pack("{s:s, s:s, s:s, s:s, s:s}", "id", "extranet", "kind", "extranet", "site", "site-1",
-                   "endpoint", endpoint_id, "network", KVMCLOUD_NETWORK));
+                   "endpoint", endpoint_id, "network", network));
     API_AUTO struct api_reply capacity =
         api_send(w->client, w->admin, "PUT", arena_printf(arena, "/v1/clouds/%s/capacity", id),
                  json_pack("{s:i}", "bandwidth_mbps", 10000));
     api_expect(&capacity, 204);
 }
 
-static struct moves *start_with(struct kvmcloud *here, struct kvmcloud *there)
+static void add_libvirt(struct world *w, const struct kvmcloud *kvm, const char *id, const char *kind,
+                        const char *provider)
+{
+    struct driver_endpoint endpoint = kvmcloud_endpoint(kvm);
+    moves_add_cloud(
+        w, id, kind, provider, KVMCLOUD_NETWORK,
+        json_pack("{s:s, s:s, s:O}", "driver", "kvm", "url", endpoint.url, "options", endpoint.options));
+}
+
+/* Without libvirt when there is none. */
+static struct moves *start_with(const struct world_options *options, struct kvmcloud *here,
+                                struct kvmcloud *there)
 {
     struct moves *moves = xcalloc(1, sizeof *moves);
     moves->here = here;
     moves->there = there;
-    struct world *w = moves->world = world_start(&(struct world_options){0});
+    struct world *w = moves->world = world_start(options);
     moves->errors = xasprintf("%s/client.errors", w->folder);
-    add_cloud(w, moves->here, "here", "service", "provider-health");
-    add_cloud(w, moves->there, "there", "office", "provider-education");
+    if (here) {
+        add_libvirt(w, moves->here, "here", "service", "provider-health");
+        add_libvirt(w, moves->there, "there", "office", "provider-education");
+    }
     world_principal(w, json_pack("{s:s, s:s, s:s}", "id", "head", "role", "unit-admin", "unit", WORLD_UNIT));
     moves->head = world_token(w, "head", TOKEN_SECONDS);
-    world_await(w, "SELECT count(*) FROM endpoint WHERE synced_at IS NOT NULL", "4", MOVE_SECONDS);
+    world_await(w, "SELECT count(*) FROM endpoint WHERE synced_at IS NULL", "0", MOVE_SECONDS);
     return moves;
 }
 
 struct moves *moves_start(void)
 {
-    struct kvmcloud *here = kvmcloud_start();
-    return start_with(here, kvmcloud_start());
+    return moves_start_in(&(struct world_options){0}, true);
+}
+
+struct moves *moves_start_in(const struct world_options *options, bool libvirt)
+{
+    struct kvmcloud *here = libvirt ? kvmcloud_start() : NULL;
+    return start_with(options, here, libvirt ? kvmcloud_start() : NULL);
 }
 
 struct moves *moves_start_apart(void)
@@ -85,7 +102,7 @@ struct moves *moves_start_apart(void)
     struct kvmcloud *here = kvmcloud_start_at(hub_address(), authority);
     struct kvmcloud *there = kvmcloud_start_at(hub_address(), authority);
     assert_int_equal(child_run((const char *const[]){"rm", "-r", authority, NULL}, MOMENT_MINUTE), 0);
-    return start_with(here, there);
+    return start_with(&(struct world_options){0}, here, there);
 }
 
 void moves_stop(struct moves *moves)
@@ -148,6 +165,15 @@ json_t *moves_client(struct moves *moves, const char *token, int wanted, const c
 /* ------------------------------------------------------------------------------------------------ machines
  */
 
+char *moves_disk_file(const struct kvmcloud *cloud, const char *id)
+{
+    char *file = xasprintf("%s/standard/yunqiao-%s.qcow2", kvmcloud_folder(cloud), id);
+    if (access(file, F_OK) == 0)
+        return file;
+    free(file);
+    return xasprintf("%s/standard/yunqiao-%s-system.qcow2", kvmcloud_folder(cloud), id);
+}
+
 static char *file_of(const struct kvmcloud *cloud, const char *id, const char *suffix)
 {
     return xasprintf("%s/standard/yunqiao-%s%s", kvmcloud_folder(cloud), id, suffix);
@@ -161,6 +187,16 @@ static void instance_verb(struct moves *moves, const struct machine *machine, co
     free(path);
 }
 
+void moves_power_on(struct moves *moves, const struct machine *machine)
+{
+    instance_verb(moves, machine, "start", NULL);
+}
+
+void moves_power_off(struct moves *moves, const struct machine *machine)
+{
+    instance_verb(moves, machine, "stop", json_pack("{s:i}", "grace_seconds", 60));
+}
+
 struct machine moves_machine_start(struct moves *moves, const char *name)
 {
     return moves_machine_start_of(moves, WORLD_SYSTEM, name);
@@ -169,7 +205,7 @@ struct machine moves_machine_start(struct moves *moves, const char *name)
 struct machine moves_machine_start_of(struct moves *moves, const char *system, const char *name)
 {
     struct world *w = moves->world;
-    struct machine machine = {.name = name};
+    struct machine machine = {.name = name, .from = "here", .to = "there"};
     char *journal = xasprintf("%s-journal", name);
     json_t *items = json_array();
     json_array_append_new(
@@ -248,7 +284,7 @@ void moves_journal_goes_on(const struct moves *moves, const struct kvmcloud *clo
 void moves_journal_check(struct moves *moves, const struct kvmcloud *cloud, const struct machine *machine,
                          unsigned said)
 {
-    instance_verb(moves, machine, "stop", json_pack("{s:i}", "grace_seconds", 60));
+    moves_power_off(moves, machine);
     unsigned last = moves_journal_said(moves, cloud, machine);
     char *file = file_of(cloud, machine->volume, ".qcow2");
     unsigned count = journal_verify(file, kvmcloud_folder(cloud), machine->name, last > said ? last : said);
@@ -304,11 +340,12 @@ void move_plan(struct moves *moves, struct machine *machine, const char *method)
 {
     struct world *w = moves->world;
     char *assessment = id_in(
-        CLIENT(moves, w->admin, "migrate", "assess", machine->id, "--to", "there", "--zone", "extranet"));
+        CLIENT(moves, w->admin, "migrate", "assess", machine->id, "--to", machine->to, "--zone", "extranet"));
     free(machine->migration);
     machine->migration = NULL;
-    machine->migration = id_in(CLIENT(moves, w->admin, "migrate", "plan", "--instance", machine->id,
-                                      "--assessment", assessment, method ? "--method" : NULL, method));
+    machine->migration = id_in(
+        CLIENT(moves, w->admin, "migrate", "plan", "--instance", machine->id, "--assessment", assessment,
+               "--proof", machine->sampled ? "sampled" : "full", method ? "--method" : NULL, method));
     free(assessment);
     move_expect(
         moves, machine,
@@ -322,10 +359,10 @@ char *move_consent(struct moves *moves, const struct machine *machine)
 {
     char *document = xasprintf("%s/yunqiaod.conf", moves->world->folder), until[MOMENT_TEXT];
     moment_format((moment)time(NULL) * MOMENT_SECOND + 30 * MOMENT_DAY, until);
-    char *consent =
-        id_in(CLIENT(moves, moves->head, "consent", "give", "--unit", WORLD_UNIT, "--document", document,
-                     "--reference", "京政数函〔2026〕7号", "--signer", "张三", "--post", "处长",
-                     "--instances", machine->id, "--from", "here", "--to", "there", "--valid-until", until));
+    char *consent = id_in(CLIENT(moves, moves->head, "consent", "give", "--unit", WORLD_UNIT, "--document",
+                                 document, "--reference", "京政数函〔2026〕7号", "--signer", "张三", "--post",
+                                 "处长", "--instances", machine->id, "--from", machine->from, "--to",
+                                 machine->to, "--valid-until", until));
     free(document);
     move_say(moves, machine, "approve");
     move_expect(moves, machine, "SELECT state FROM migration WHERE id = '%s'", "approved");
@@ -370,6 +407,14 @@ void move_expect(const struct moves *moves, const struct machine *machine, const
     free(whole);
 }
 
+void move_expect_passes(const struct moves *moves, const struct machine *machine, const char *wanted)
+{
+    move_expect(
+        moves, machine,
+        "SELECT string_agg(kind, ' ' ORDER BY disk, pass) FROM migration_pass WHERE migration_id = '%s'",
+        wanted);
+}
+
 /* ------------------------------------------------------------------------------------ what must hold then */
 
 void move_expect_rows(struct moves *moves, const struct machine *machine, const char *cloud)
@@ -404,16 +449,17 @@ void move_expect_closed(struct moves *moves, const struct machine *machine)
 void move_expect_usage(struct moves *moves, const struct machine *machine)
 {
     move_expect(moves, machine,
-                "SELECT count(*) || ' ' || bool_and(b.provider_id = 'provider-education' AND b.cloud_id ="
-                " 'there' AND b.start_at = m.live_at) FROM migration m JOIN usage_interval a ON"
-                " a.unit_id = m.unit_id AND a.cloud_id = 'here' AND a.end_at = m.live_at LEFT JOIN"
+                "SELECT count(*) || ' ' || bool_and(b.provider_id = m.target_provider_id AND b.cloud_id ="
+                " m.target_cloud_id AND b.start_at = m.live_at) FROM migration m JOIN usage_interval a ON"
+                " a.unit_id = m.unit_id AND a.cloud_id = m.source_cloud_id AND a.end_at = m.live_at LEFT JOIN"
                 " usage_interval b ON b.unit_id = a.unit_id AND b.resource_id = a.resource_id AND b.item ="
                 " a.item AND b.start_at = a.end_at WHERE m.id = '%s'",
                 "4 true"); /* processors, memory, the system disk; the volume */
-    move_expect(moves, machine,
-                "SELECT count(*) FROM migration m JOIN usage_interval i ON i.resource_id ="
-                " m.resource_id::text WHERE m.id = '%s' AND i.cloud_id = 'here' AND i.end_at > m.live_at",
-                "0");
+    move_expect(
+        moves, machine,
+        "SELECT count(*) FROM migration m JOIN usage_interval i ON i.resource_id ="
+        " m.resource_id::text WHERE m.id = '%s' AND i.cloud_id = m.source_cloud_id AND i.end_at > m.live_at",
+        "0");
 }
 
 void move_expect_show(struct moves *moves, const struct machine *machine, const char *state)

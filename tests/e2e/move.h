@@ -1,17 +1,18 @@
-/* Two libvirt daemons as two more clouds of a world, "here" and "there", and machines that move between them:
- * ordered through the API, moved with the real client, with a guest that keeps a journal (contrib/guest).
- * Everything fails the cmocka test with what it found. */
+/* Machines that move between the clouds of a world: ordered through the API, moved with the real client. Two
+ * libvirt daemons are two more clouds, "here" and "there", whose guests keep a journal (contrib/guest); a
+ * move is from here to there unless the machine says otherwise. Everything fails the cmocka test with what it
+ * found. */
 #ifndef TESTS_E2E_MOVE_H
 #define TESTS_E2E_MOVE_H
 
 #include "tests/e2e/world.h"
 #include "tests/support/kvmcloud.h"
 
-#define MOVE_SECONDS 180 /* for anything at all, on a slow machine */
+#define MOVE_SECONDS 600 /* for anything at all, on a slow machine */
 
 struct moves {
     struct world *world;
-    struct kvmcloud *here, *there; /* of provider-health and of provider-education */
+    struct kvmcloud *here, *there; /* of provider-health and of provider-education; NULL: no libvirt */
     char *head;                    /* token of the unit's administrator */
     char *errors;                  /* file: what the client said last beside its answer */
 };
@@ -19,7 +20,13 @@ struct moves *moves_start(void);
 /* The same, the clouds being hosts of their own between which there is a network (tests/support/hub.h): the
  * program has to be in the hub's namespace. */
 struct moves *moves_start_apart(void);
+/* The same in a world of these options; without the libvirt daemons when a test does not want them. */
+struct moves *moves_start_in(const struct world_options *options, bool libvirt);
 void moves_stop(struct moves *moves);
+/* One more cloud with site, zone "extranet" and endpoint "ID-1" on that network; `endpoint` (taken over) says
+ * the rest of it. */
+void moves_add_cloud(struct world *world, const char *id, const char *kind, const char *provider,
+                     const char *network, json_t *endpoint);
 
 /* The real client with these words (NULL-ended), which must end with `wanted`: its answer as JSON, the
  * caller's; NULL when it gave none. */
@@ -27,17 +34,24 @@ json_t *moves_client(struct moves *moves, const char *token, int wanted, const c
 /* What it wrote to standard error; the caller frees. */
 char *moves_said(const struct moves *moves);
 
-/* An instance with a journal on a volume, running in "here" and writing. */
 struct machine {
     const char *name;
+    const char *from, *to; /* clouds of the move that is planned next */
+    bool sampled;          /* of which the target is read back; else all of it */
     char *id, *volume;
     char *migration; /* NULL: none planned */
 };
+/* An instance with a journal on a volume, running in "here" and writing. */
 struct machine moves_machine_start(struct moves *moves, const char *name);
 /* Of another system of the unit than WORLD_SYSTEM. */
 struct machine moves_machine_start_of(struct moves *moves, const char *system, const char *name);
 /* Deletes what there is, through the API, and frees. */
 void moves_machine_end(struct moves *moves, struct machine *machine);
+/* "start" or "stop" through the API. */
+void moves_power_on(struct moves *moves, const struct machine *machine);
+void moves_power_off(struct moves *moves, const struct machine *machine);
+/* The file of its system disk or, of a volume's id, of that volume in this cloud; the caller frees. */
+char *moves_disk_file(const struct kvmcloud *cloud, const char *id);
 /* The highest record that it said is on its disk, in this cloud; and one above `least`, waited for. */
 unsigned moves_journal_said(const struct moves *moves, const struct kvmcloud *cloud,
                             const struct machine *machine);
@@ -55,7 +69,7 @@ const char *moves_power(const struct kvmcloud *cloud, const struct machine *mach
 /* Nothing of the broker's is in this cloud: no domain, no file. */
 void moves_expect_empty(const struct kvmcloud *cloud);
 
-/* Assessed to "there" and planned; `method` NULL: the assessment's best. */
+/* Assessed to its target and planned; `method` NULL: the assessment's best. */
 void move_plan(struct moves *moves, struct machine *machine, const char *method);
 /* The unit's administrator consents and approves; the consent's id, the caller's. */
 char *move_consent(struct moves *moves, const struct machine *machine);
@@ -68,6 +82,9 @@ void move_await(struct moves *moves, const struct machine *machine, const char *
 /* First column of a query in which %s is the migration's id. */
 void move_expect(const struct moves *moves, const struct machine *machine, const char *sql,
                  const char *wanted);
+
+/* Passes of its disks so far, in order: "full changed full changed" of two disks and two passes. */
+void move_expect_passes(const struct moves *moves, const struct machine *machine, const char *wanted);
 
 /* Rows of machine and volume say that they are in this cloud. */
 void move_expect_rows(struct moves *moves, const struct machine *machine, const char *cloud);

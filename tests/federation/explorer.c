@@ -152,7 +152,7 @@ static const char *violates(const struct explorer *e, const struct node *n)
         return "the data is lost";
     if ((n->source_running && n->source_fenced) || (n->target_running && n->target_fenced))
         return "a fenced side runs";
-    if (n->state == MIGRATION_HOLDING && (!n->row_target || !n->source_fenced || n->source_running))
+    if (n->state == MIGRATION_HOLDING && (!n->row_target || able_source(n) || n->source_running))
         return "holding without a safe source";
     return migration_ended((enum migration_state)n->state) ? ending_violates(e, n) : NULL;
 }
@@ -398,17 +398,35 @@ static enum outcome change_test(struct node *n, enum migration_effect effect)
     return DONE;
 }
 
-static void complete_move(struct node *n)
+static void complete_move(const struct explorer *e, struct node *n)
 {
+    bool along = migration_leaves_nothing(e->what->method);
+    n->target_running = n->source_running;
     n->source_running = n->moving = 0;
-    n->source_fenced = n->target_there = n->target_running = 1;
+    n->source_there = n->source_fenced = !along;
+    n->target_there = 1;
     n->target_fenced = 0;
     n->copy = WHOLE;
 }
 
-static enum outcome change_move(struct node *n, enum migration_effect effect)
+/* Of a method that leaves nothing behind. */
+static void complete_return(struct node *n)
 {
-    bool over = n->source_fenced && n->target_there;
+    n->source_running = n->target_running;
+    n->source_there = 1;
+    n->target_there = n->target_running = n->moving = 0;
+    n->copy = NOTHING;
+}
+
+static bool is_over(const struct explorer *e, const struct node *n)
+{
+    return n->target_there &&
+           (migration_leaves_nothing(e->what->method) ? !n->source_there : n->source_fenced);
+}
+
+static enum outcome change_move(const struct explorer *e, struct node *n, enum migration_effect effect)
+{
+    bool over = is_over(e, n);
     if (effect == MIGRATION_VALIDATE)
         return n->source_running ? DONE : FOR_GOOD;
     if (effect == MIGRATION_MOVE_SETTLE) {
@@ -417,10 +435,15 @@ static enum outcome change_move(struct node *n, enum migration_effect effect)
     }
     if (n->moving)
         return NOT_DONE;
-    if (!over && !n->source_running)
+    if (effect == MIGRATION_MOVE_BACK) {
+        if (over)
+            complete_return(n);
+        return DONE;
+    }
+    if (!over && !n->source_running && !migration_leaves_nothing(e->what->method))
         return FOR_GOOD;
     if (!over)
-        complete_move(n);
+        complete_move(e, n);
     return DONE;
 }
 
@@ -445,7 +468,7 @@ static enum outcome change_rows(struct node *n, enum migration_effect effect)
     return DONE;
 }
 
-static enum outcome change(struct node *n, enum migration_effect effect)
+static enum outcome change(const struct explorer *e, struct node *n, enum migration_effect effect)
 {
     switch (effect) {
     case MIGRATION_ROOM_TAKE:
@@ -464,8 +487,9 @@ static enum outcome change(struct node *n, enum migration_effect effect)
         return change_copy(n, effect);
     case MIGRATION_VALIDATE:
     case MIGRATION_MOVE:
+    case MIGRATION_MOVE_BACK:
     case MIGRATION_MOVE_SETTLE:
-        return change_move(n, effect);
+        return change_move(e, n, effect);
     case MIGRATION_TEST_MAKE:
     case MIGRATION_TEST_RUN:
     case MIGRATION_TEST_REMOVE:
@@ -512,7 +536,7 @@ static void worker_does(struct explorer *e, const struct node *from)
     struct node n = *from, failed = *from;
     bool rows =
         effect == MIGRATION_ROOM_TAKE || effect == MIGRATION_ROW_BACK || effect == MIGRATION_ROOM_GIVE;
-    enum outcome outcome = change(&n, effect);
+    enum outcome outcome = change(e, &n, effect);
     struct migration_facts facts = facts_of(e, &n, true, false, true);
     n.doing = failed.doing = 0;
     if (!rows)
@@ -620,8 +644,10 @@ static void nature(struct explorer *e, const struct node *n)
         next.copy = BEHIND;
     reach(e, next, "the source writes");
     next = *n;
-    if (n->moving && n->source_running)
-        complete_move(&next);
+    if (n->moving && is_over(e, n))
+        complete_return(&next);
+    else if (n->moving && (n->source_running || migration_leaves_nothing(e->what->method)))
+        complete_move(e, &next);
     reach(e, next, "the move goes on");
     next.moving = 0;
     if (n->moving)
@@ -632,7 +658,9 @@ static void nature(struct explorer *e, const struct node *n)
 static void leave_moving(struct explorer *e, const struct node *n)
 {
     struct node next = *n;
-    if (n->doing != 1 + (unsigned)MIGRATION_MOVE || n->source_fenced || !n->source_running)
+    bool there = n->doing == 1 + (unsigned)MIGRATION_MOVE && !n->source_fenced && n->source_running;
+    bool back = n->doing == 1 + (unsigned)MIGRATION_MOVE_BACK && is_over(e, n);
+    if (!there && !back)
         return;
     next.moving = 1;
     next.doing = next.stale = 0;

@@ -301,7 +301,13 @@ static void every_history_of_a_live_move(void **state)
 {
     holds(MIGRATION_LIVE, false, false);
     holds(MIGRATION_LIVE, false, true);
+}
+
+/* Nothing stays at the source, and the way back is a move. */
+static void every_history_of_partition_mobility(void **state)
+{
     holds(MIGRATION_MOBILITY, false, false);
+    holds(MIGRATION_MOBILITY, false, true);
 }
 
 static void finds_when(bool quiet, const struct migration_table *table, enum migration_method method,
@@ -423,6 +429,7 @@ int main(void)
         cmocka_unit_test(every_history_with_a_test_that_the_terms_want),
         cmocka_unit_test(every_history_of_a_cold_move),
         cmocka_unit_test(every_history_of_a_live_move),
+        cmocka_unit_test(every_history_of_partition_mobility),
         cmocka_unit_test(the_explorer_finds_a_wrong_order),
         cmocka_unit_test(the_explorer_finds_a_dropped_step),
     };
