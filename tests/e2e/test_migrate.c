@@ -81,6 +81,37 @@ static void a_rollback_from_holding(void **state)
     moves_expect_empty(moves->here);
 }
 
+/* It is off: all is copied in one pass, and it stays off until somebody starts it. */
+static void a_cold_move(void **state)
+{
+    struct moves *moves = *state;
+    struct machine machine = moves_machine_start(moves, "cold");
+    moves_power_off(moves, &machine);
+    unsigned said = moves_journal_said(moves, moves->here, &machine);
+    move_plan(moves, &machine, NULL);
+    move_expect(moves, &machine, "SELECT method FROM migration WHERE id = '%s'", "cold");
+    free(move_consent(moves, &machine));
+    move_say(moves, &machine, "start");
+    move_await(moves, &machine, "synced");
+    move_say(moves, &machine, "cutover");
+    move_await(moves, &machine, "holding");
+    move_expect_passes(moves, &machine, "full full");
+    move_expect_rows(moves, &machine, "there");
+    move_expect_fenced(moves->here, &machine);
+    assert_string_equal(moves_power(moves->there, &machine), "shut off");
+    move_say(moves, &machine, "accept");
+    move_say(moves, &machine, "commit");
+    move_await(moves, &machine, "committed");
+    moves_expect_empty(moves->here);
+    move_expect_closed(moves, &machine);
+    move_expect_usage(moves, &machine);
+    moves_power_on(moves, &machine);
+    said = moves_journal_writes(moves, moves->there, &machine, said);
+    moves_journal_check(moves, moves->there, &machine, said);
+    moves_machine_end(moves, &machine);
+    moves_expect_empty(moves->there);
+}
+
 static void a_live_move(void **state)
 {
     struct moves *moves = *state;
@@ -130,9 +161,8 @@ static void not_without_a_consent(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_warm_move),
-        cmocka_unit_test(a_rollback_from_holding),
-        cmocka_unit_test(a_live_move),
+        cmocka_unit_test(a_warm_move),           cmocka_unit_test(a_rollback_from_holding),
+        cmocka_unit_test(a_cold_move),           cmocka_unit_test(a_live_move),
         cmocka_unit_test(not_without_a_consent),
     };
     if (argc > 1)
