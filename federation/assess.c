@@ -155,17 +155,20 @@ static void judge_guest(struct assess_work *work)
     const struct assess_facts *f = work->facts;
     const struct driver_detail *d = f->detail;
     bool crosses = assess_crosses(f);
+    const char *then = f->conversion ? "; " : "", *conversion = f->conversion ? f->conversion : "";
     if (!d->guest_os) {
         if (crosses)
-            assess_find(work, RULE_GUEST_UNKNOWN, NULL, "the provider does not tell it");
+            assess_find(work, RULE_GUEST_UNKNOWN, NULL, "the provider does not tell it%s%s", then,
+                        conversion);
     } else {
         bool old = has_any(d->guest_os, old_systems), is_windows = has_any(d->guest_os, windows);
         if (crosses && old)
             assess_find(work, RULE_GUEST_OLD, NULL, "%s, from %s to %s", d->guest_os, f->source.driver,
                         f->target.driver);
         else if (crosses)
-            assess_find(work, is_windows ? RULE_GUEST_WINDOWS : RULE_GUEST_LINUX, NULL, "%s, from %s to %s",
-                        d->guest_os, f->source.driver, f->target.driver);
+            assess_find(work, is_windows ? RULE_GUEST_WINDOWS : RULE_GUEST_LINUX, NULL,
+                        "%s, from %s to %s%s%s", d->guest_os, f->source.driver, f->target.driver, then,
+                        conversion);
         if (has_any(d->guest_os, licensed))
             assess_find(work, RULE_LICENCE, NULL, "%s", d->guest_os);
     }

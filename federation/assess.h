@@ -144,6 +144,7 @@ struct assess_facts {
     unsigned vcpu;
     uint64_t memory_mb;
     struct assess_side source, target;
+    const char *conversion; /* of the guest, between two kinds of hypervisor, in words; NULL: not known */
     const struct driver_detail *detail; /* NULL: detail_error says why */
     const char *detail_error;
     bool detail_unsupported;                  /* the driver has no such operation */

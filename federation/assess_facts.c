@@ -9,6 +9,8 @@
 #include "broker/control/services.h"
 #include "catalog/quote.h"
 #include "federation/consent.h"
+#include "federation/convert.h"
+#include "federation/services.h"
 
 #define ASK_US (2 * MOMENT_MINUTE) /* for each question to a provider */
 
@@ -239,6 +241,16 @@ static unsigned capabilities_of(const struct job *job, const char *driver_name)
     return driver ? driver->capabilities : 0;
 }
 
+static const char *outlook(const struct job *job, const struct assess_facts *f, const char *guest_os)
+{
+    const struct federation_services *services = job->context;
+    struct convert_plan plan = convert_plan(job->arena, services->conversion, services->conversion_program,
+                                            f->source.driver, f->target.driver, guest_os);
+    if (plan.runs)
+        return arena_printf(job->arena, "it is converted after the copy by %s", services->conversion_program);
+    return plan.why ? arena_printf(job->arena, "it is not converted: %s", plan.why) : NULL;
+}
+
 static struct error *ask_source(struct job *job, struct assess_facts *f)
 {
     struct provider_call call;
@@ -258,8 +270,10 @@ static struct error *ask_source(struct job *job, struct assess_facts *f)
     call.call.deadline_us = moment_monotonic() + ASK_US;
     error = gate_instance_detail(provider_gate(&call), &call.call, &key, detail);
     provider_call_close(&call);
-    if (!error)
+    if (!error) {
         f->detail = detail;
+        f->conversion = outlook(job, f, detail->guest_os);
+    }
     return told(job->arena, error, &f->detail_error);
 }
 

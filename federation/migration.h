@@ -122,6 +122,8 @@ struct migration_facts {
     bool behind;                    /* synced: it is time for another pass */
     bool test_required;             /* by the terms: no cut-over unless the last test boot has passed */
     bool test_passed;               /* it has */
+    bool convert;                   /* the guest is to be converted, and was not yet */
+    bool torn;                      /* a conversion was begun, and nobody knows how far it came */
     int64_t predicted_us;           /* downtime if it were cut over now; −1: not known */
     int64_t agreed_us;              /* that is agreed; 0: any */
     enum migration_state failed_in; /* of a failed one: where */

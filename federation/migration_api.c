@@ -99,6 +99,8 @@ static struct error *add(struct http_call *call, struct http_answer *answer)
     struct migration_wish wish = {.hold_days = HOLD_DAYS_DEFAULT,
                                   .proof = "full",
                                   .approvals = services->migration_approvals,
+                                  .conversion = services->conversion,
+                                  .conversion_program = services->conversion_program,
                                   .principal = principal_id(call->principal)};
     struct migration_row made;
     struct resource instance;

@@ -88,6 +88,7 @@ struct error *migration_clear(struct migration_work *work, enum migration_effect
     TRY(clear(work, "source", "export", NULL));
     if (effect == MIGRATION_SOURCE_CLOSE)
         return NULL;
+    migration_convert_clear(work);
     TRY(clear(work, "target", "export", NULL));
     TRY(clear(work, "source", "checkpoint", NULL));
     return clear(work, "target", "manifest", NULL);
@@ -142,7 +143,7 @@ static struct error *predict(struct db *db, struct migration_work *work, int64_t
     TRY(predict_power(db, work, &power));
     int64_t read = json_integer_value(json_object_get(state, "full_us"));
     int64_t proof = strcmp(work->row.proof, "full") ? 0 : read > upload ? read : upload;
-    *ret_us = power + SWITCH_US + elapsed + upload + proof + 2 * work->around_us;
+    *ret_us = power + SWITCH_US + elapsed + upload + proof + 2 * work->around_us + migration_convert_us(work);
     return NULL;
 }
 

@@ -349,6 +349,8 @@ static struct error *pass_between(struct opened *o)
     struct migration_work *work = o->work;
     int64_t began = moment_monotonic();
     TRY(make_folder(work));
+    if (work->facts.torn)
+        json_put_text(work->job->state, "lost", "a conversion was cut short");
     TRY(plan_pass(work, can_track(work, &o->source)));
     work->plan.stays = work->row.state != MIGRATION_CUTTING_OVER &&
                        gate_can(provider_gate(&o->target.call), DRIVER_STAGES_WRITES);
@@ -450,6 +452,8 @@ struct error *migration_perform_data(struct migration_work *work, enum migration
         return run_pass(work);
     case MIGRATION_PROVE:
         return prove(work);
+    case MIGRATION_CONVERT:
+        return migration_convert(work);
     default:
         return migration_clear(work, effect);
     }

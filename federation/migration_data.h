@@ -10,6 +10,17 @@
 const char *migration_manifest_path(const struct migration_work *work, size_t disk);
 struct copy_end migration_copy_end(struct arena *arena, const struct driver_exported_disk *disk);
 
+/* CONVERT. */
+struct error *migration_convert(struct migration_work *work) ERROR_MUST_USE;
+/* What it adds to the downtime, as a forecast; 0: none is going to run. */
+int64_t migration_convert_us(const struct migration_work *work);
+/* What one that was killed left of its own files. */
+void migration_convert_clear(const struct migration_work *work);
+/* In the transactions before and after it, and after a last pass: what the row says of it. */
+struct error *migration_convert_begun(struct db *db, struct migration_work *work) ERROR_MUST_USE;
+struct error *migration_convert_ended(struct db *db, struct migration_work *work) ERROR_MUST_USE;
+struct error *migration_convert_again(struct db *db, struct migration_work *work) ERROR_MUST_USE;
+
 /* SOURCE_CLOSE: the source's exports; COPY_END: all that the ledger has of exports, checkpoints and
  * manifests. */
 struct error *migration_clear(struct migration_work *work, enum migration_effect effect) ERROR_MUST_USE;

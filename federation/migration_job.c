@@ -171,6 +171,7 @@ struct error *migration_perform(struct migration_work *work, enum migration_effe
     case MIGRATION_PASS:
     case MIGRATION_LAST_PASS:
     case MIGRATION_PROVE:
+    case MIGRATION_CONVERT:
     case MIGRATION_SOURCE_CLOSE:
     case MIGRATION_COPY_END:
         return migration_perform_data(work, effect);

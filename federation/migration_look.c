@@ -114,6 +114,7 @@ json_t *migration_shape(const struct driver_detail *detail)
 {
     json_t *shape = json_object(), *disks = json_array();
     json_put_int(shape, "firmware", detail->firmware);
+    json_put_text(shape, "guest", detail->guest_os);
     json_put_text(shape, "mac", detail->adapter_count ? detail->adapters[0].mac : NULL);
     json_put(shape, "disks", disks);
     for (size_t i = 0; i < detail->disk_count; i++) {

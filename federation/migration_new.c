@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "broker/base/id.h"
+#include "broker/base/json.h"
 #include "broker/control/endpoint.h"
 #include "broker/control/placement.h"
 #include "broker/control/resource.h"
+#include "federation/convert.h"
 #include "federation/migration_plan.h"
 #include "federation/migration_test.h"
 #include "federation/migration_word.h"
@@ -60,10 +62,27 @@ static struct error *read_report(struct db *db, struct arena *arena, const struc
     return NULL;
 }
 
-static struct error *find_ends(struct db *db, struct arena *arena, const struct resource *instance,
-                               struct migration_row *m)
+/* Whether the guest is converted on the way; by the kinds of both ends. */
+static struct error *plan_conversion(struct arena *arena, const struct migration_wish *wish, const char *from,
+                                     const char *to, struct migration_row *m)
 {
-    struct endpoint_row endpoint;
+    struct convert_plan plan =
+        convert_plan(arena, wish->conversion, wish->conversion_program, from, to, NULL);
+    if (!plan.asked)
+        return NULL;
+    if (!strcmp(wish->conversion, "required") && !convert_installed(wish->conversion_program))
+        return error_new(ERR_CONFLICT, "guests that move from %s to %s have to be converted here: %s", from,
+                         to, plan.why);
+    m->conversion = json_hold(arena, json_object());
+    json_put_text(m->conversion, "mode", wish->conversion);
+    json_put_text(m->conversion, "state", "planned");
+    return NULL;
+}
+
+static struct error *find_ends(struct db *db, struct arena *arena, const struct resource *instance,
+                               const struct migration_wish *wish, struct migration_row *m)
+{
+    struct endpoint_row endpoint, target;
     struct db_rows *rows;
     TRY(endpoint_load(db, arena, instance->endpoint, &endpoint));
     m->source = (struct migration_end){.cloud = instance->cloud,
@@ -80,9 +99,10 @@ static struct error *find_ends(struct db *db, struct arena *arena, const struct 
     m->target.site = db_get_text(rows, 0, 1);
     m->target.endpoint = db_get_text(rows, 0, 2);
     m->target.network = db_get_text(rows, 0, 3);
-    return strcmp(m->source.endpoint, m->target.endpoint)
-               ? NULL
-               : error_new(ERR_CONFLICT, "source and target are the same endpoint");
+    if (!strcmp(m->source.endpoint, m->target.endpoint))
+        return error_new(ERR_CONFLICT, "source and target are the same endpoint");
+    TRY(endpoint_load(db, arena, m->target.endpoint, &target));
+    return plan_conversion(arena, wish, endpoint.driver, target.driver, m);
 }
 
 /* Rules of placement may have changed since the assessment. They are asked as of a volume, for the image that
@@ -181,7 +201,7 @@ struct error *migration_new(struct db *db, struct arena *arena, const struct mig
         return error_new(ERR_CONFLICT, "instance \"%s\" is %s, not active", instance.name,
                          resource_state_name(instance.state));
     TRY(read_report(db, arena, wish, now, &m, &report));
-    TRY(find_ends(db, arena, &instance, &m));
+    TRY(find_ends(db, arena, &instance, wish, &m));
     TRY(check_place(db, arena, &m));
     TRY(check_attached(db, arena, &instance));
     TRY(choose_method(arena, wish, report, &m));

@@ -16,6 +16,7 @@ struct migration_wish {
     int64_t hold_days, bandwidth;
     bool commits_itself, test_required;
     const char *proof, *approvals, *principal;
+    const char *conversion, *conversion_program; /* settings of the broker */
 };
 
 /* In the caller's transaction: checks everything and writes the migration, `assessed` or as far as its papers

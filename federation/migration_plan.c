@@ -21,6 +21,7 @@ static const char *effect_words(enum migration_effect effect)
         [MIGRATION_SOURCE_FENCE] = "fence the source: nothing starts it any more",
         [MIGRATION_LAST_PASS] = "copy what is left",
         [MIGRATION_PROVE] = "read the target back and compare it with what was read from the source",
+        [MIGRATION_CONVERT] = "convert the guest: drivers, initial RAM disk and boot configuration",
         [MIGRATION_MOVE] = "move it running; the hypervisors switch sides, the source is left off and fenced",
         [MIGRATION_MOVE_SETTLE] = "stop the hypervisors' move and find out where the instance lives",
         [MIGRATION_TARGET_RELEASE] = "release the target's fence",
@@ -45,7 +46,8 @@ static void add_steps(json_t *steps, const struct migration_row *m, enum migrati
 {
     const struct migration_steps *list = migration_steps(&migration_table, state, m->method);
     for (size_t i = 0; i < list->count; i++) {
-        if (list->effects[i] == MIGRATION_PASS && m->method == MIGRATION_COLD)
+        if ((list->effects[i] == MIGRATION_PASS && m->method == MIGRATION_COLD) ||
+            (list->effects[i] == MIGRATION_CONVERT && !m->conversion))
             continue;
         json_t *step = json_object();
         json_put_text(step, "state", migration_state_name(state));

@@ -257,6 +257,8 @@ struct error *migration_before(struct db *db, struct migration_work *work, enum 
         TRY(migration_enter(db, row, TARGET, "instance", row->resource, now));
         TRY(migration_meter(db, work, now));
         return note_sides(db, work, &row->target, effect == MIGRATION_MOVE);
+    case MIGRATION_CONVERT:
+        return migration_convert_begun(db, work);
     case MIGRATION_TARGET_RELEASE:
         return note_sides(db, work, &row->target, true);
     case MIGRATION_SOURCE_STOP: /* its service ends with the word to shut down */
@@ -308,9 +310,14 @@ struct error *migration_after(struct db *db, struct migration_work *work, enum m
     case MIGRATION_SOURCE_STOP:
         return db_run(db, &set_stopped, DB_VALUES(db_text(row->unit), db_text(row->id), db_moment(now)),
                       NULL);
-    case MIGRATION_PASS:
     case MIGRATION_LAST_PASS:
+        TRY(migration_convert_again(db, work));
         return migration_pass_write(db, work, now);
+    case MIGRATION_PASS:
+        return migration_pass_write(db, work, now);
+    case MIGRATION_CONVERT:
+        TRY(migration_convert_ended(db, work));
+        return migration_cross_out(db, row, TARGET, "export", work->plan.target, now);
     case MIGRATION_PROVE:
         return migration_cross_out(db, row, TARGET, "export", work->plan.target, now);
     case MIGRATION_TEST_RUN:

@@ -17,10 +17,12 @@ static const enum migration_effect move_copying[] = {MIGRATION_ROOM_TAKE, MIGRAT
 /* A pass first: what is tested is whole, whatever a pass that was cut short left, and as new as it can be. */
 static const enum migration_effect testing[] = {MIGRATION_TEST_REMOVE, MIGRATION_PASS, MIGRATION_TEST_MAKE,
                                                 MIGRATION_TEST_RUN, MIGRATION_TEST_REMOVE};
+/* Converted after the proof, for it compares with the source. A conversion that was cut short is not repeated
+ * on what it left: all is copied again first (migration_forbids). */
 /* Fenced before the last pass: a source that came back by itself after the stop would write what no pass
  * brings over. */
-static const enum migration_effect copy_cutting_over[] = {MIGRATION_SOURCE_STOP, MIGRATION_SOURCE_FENCE,
-                                                          MIGRATION_LAST_PASS, MIGRATION_PROVE};
+static const enum migration_effect copy_cutting_over[] = {
+    MIGRATION_SOURCE_STOP, MIGRATION_SOURCE_FENCE, MIGRATION_LAST_PASS, MIGRATION_PROVE, MIGRATION_CONVERT};
 static const enum migration_effect move_cutting_over[] = {MIGRATION_MOVE};
 static const enum migration_effect verifying[] = {MIGRATION_TARGET_RELEASE, MIGRATION_TARGET_START,
                                                   MIGRATION_HEALTH};
@@ -98,7 +100,8 @@ static bool lives(const struct migration_side *side)
 static const char *forbids_copy(enum migration_effect effect, const struct migration_facts *facts)
 {
     const struct migration_side *source = &facts->source, *target = &facts->target;
-    if (effect != MIGRATION_PROVE && !facts->consented)
+    bool stays = effect == MIGRATION_PROVE || effect == MIGRATION_CONVERT; /* nothing leaves the site by it */
+    if (!stays && !facts->consented)
         return "the unit has withdrawn its consent";
     if (effect == MIGRATION_SHELL_MAKE)
         return other_may_run(target, TARGET_MAY_RUN);
@@ -106,6 +109,8 @@ static const char *forbids_copy(enum migration_effect effect, const struct migra
         return TARGET_MAY_RUN;
     if (effect == MIGRATION_PASS)
         return source->known && source->there ? NULL : "the source cannot be seen";
+    if (effect == MIGRATION_CONVERT && facts->torn)
+        return "an earlier conversion was cut short: all is copied again";
     return source->there ? other_may_run(source, SOURCE_MAY_RUN) : "the source is gone";
 }
 
@@ -117,6 +122,7 @@ const char *migration_forbids(enum migration_effect effect, const struct migrati
     case MIGRATION_PASS:
     case MIGRATION_LAST_PASS:
     case MIGRATION_PROVE:
+    case MIGRATION_CONVERT:
         return forbids_copy(effect, facts);
     case MIGRATION_TARGET_RELEASE:
     case MIGRATION_TARGET_START:
@@ -213,7 +219,9 @@ struct migration_decision migration_decide(const struct migration_table *table, 
         return at_end(table, state, done, steps, facts);
     /* A cold one is copied while it is off, all of it in the last pass. */
     enum migration_effect effect = steps->effects[done];
-    if (effect == MIGRATION_PASS && facts->method == MIGRATION_COLD)
+    bool skipped = (effect == MIGRATION_PASS && facts->method == MIGRATION_COLD) ||
+                   (effect == MIGRATION_CONVERT && !facts->convert); /* each is the last of its list */
+    if (skipped)
         return at_end(table, state, done, steps, facts);
     return effect_or_not(table, state, done, effect, facts);
 }

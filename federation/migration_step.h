@@ -24,6 +24,7 @@
     X(MIGRATION_SOURCE_FENCE, "source-fence")                                                       \
     X(MIGRATION_LAST_PASS, "last-pass")     /* while the source cannot run; then closed, lasting */ \
     X(MIGRATION_PROVE, "prove")             /* the target is read back and compared */              \
+    X(MIGRATION_CONVERT, "convert")         /* the target's guest is made fit for its hypervisor */ \
     X(MIGRATION_MOVE, "move")               /* the hypervisors' own: switches sides by itself */    \
     X(MIGRATION_MOVE_SETTLE, "move-settle") /* stops one that runs; finds out where it lives */     \
     X(MIGRATION_TARGET_RELEASE, "target-release")                                                   \

@@ -48,7 +48,7 @@ const struct db_statement migration_select_list = {
     " failed_in, version, assessment_id, plan, rollback_plan, approvals, window_from, window_until,"        \
     " downtime_us, hold_us, commits_itself, bandwidth, shape, was_on, predicted_us, passes, passed_at,"     \
     " source_seen, target_seen, accepted_at IS NOT NULL, down_at, live_at, hold_until, hold_told, job_id,"  \
-    " principal, moved, proof"
+    " principal, moved, proof, conversion"
 
 static const struct db_statement insert = {
     "migration_insert",
@@ -56,10 +56,11 @@ static const struct db_statement insert = {
     " source_zone_id, source_site_id, source_endpoint_id, source_ref, target_cloud_id, target_provider_id,"
     " target_zone_id, target_site_id, target_endpoint_id, target_network, method, method_why, state,"
     " assessment_id, plan, rollback_plan, approvals, window_from, window_until, downtime_us, hold_us,"
-    " commits_itself, bandwidth, principal, created_at, touched_at, clouds, providers, proof)"
+    " commits_itself, bandwidth, principal, created_at, touched_at, clouds, providers, proof, conversion)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, "
     "'assessed',"
-    " $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $31, ARRAY[$6, $12], ARRAY[$7, $13], $32)"};
+    " $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $31, ARRAY[$6, $12], ARRAY[$7, $13], $32, "
+    "$33)"};
 static const struct db_statement select_row = {
     "migration_load",
     "SELECT " COLUMNS " FROM migration WHERE id = $2::uuid AND ($1::text IS NULL OR unit_id = $1)"
@@ -227,6 +228,7 @@ static void read_row(struct arena *arena, const struct db_rows *rows, struct mig
         .principal = db_get_text(rows, 0, 47),
         .moved = json_or_null(arena, rows, 48),
         .proof = db_get_text(rows, 0, 49),
+        .conversion = json_or_null(arena, rows, 50),
     };
     read_ends(rows, m);
 }
@@ -244,7 +246,7 @@ struct error *migration_insert(struct db *db, const struct migration_row *m, mom
                   db_text(m->assessment), db_json(m->plan), db_json(m->rollback_plan), db_text(m->approvals),
                   moment_or_null(m->window_from), moment_or_null(m->window_until), db_int(m->downtime_us),
                   db_int(m->hold_us), db_bool(m->commits_itself), db_int(m->bandwidth), db_text(m->principal),
-                  db_moment(now), db_text(m->proof)),
+                  db_moment(now), db_text(m->proof), m->conversion ? db_json(m->conversion) : db_null()),
         NULL);
     if (error && error_code(error) == ERR_EXISTS) {
         error_free(error);
@@ -274,8 +276,12 @@ struct error *migration_known(struct db *db, const struct migration_row *m, bool
     DB_ROWS_AUTO struct db_rows *rows = NULL;
     TRY(db_query_one(db, &select_known, DB_VALUES(db_text(m->unit), db_text(m->id), db_text(m->approvals)),
                      "such migration", &rows));
+    const char *conversion = json_string_value(json_object_get(m->conversion, "state"));
+    bool torn = conversion && !strcmp(conversion, "running");
     *ret_facts = (struct migration_facts){
         .method = m->method,
+        .convert = torn || (conversion && !strcmp(conversion, "planned")),
+        .torn = torn,
         .assessed = m->assessment != NULL,
         .planned = json_object_size(m->plan) > 0,
         .way_back = json_object_size(m->rollback_plan) > 0,

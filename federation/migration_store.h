@@ -35,6 +35,8 @@ struct migration_row {
     json_t *shape;     /* its disks as the provider told them; NULL: not looked at yet */
     json_t *moved;     /* {"spec", "volumes": [{"id", "spec"}]} when it was started; NULL: it was not */
     const char *proof; /* "full", "sampled": what of the target is read back */
+    json_t
+        *conversion; /* {"mode", "state", "why", "log", "attempts", "elapsed_ms"}; NULL: none belongs to it */
     bool was_on;
     int64_t predicted_us;
     int64_t passes;

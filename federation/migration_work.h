@@ -54,6 +54,7 @@ struct migration_work {
     int64_t downtime_us;                 /* of a live move, as the hypervisors told it; -1: not told */
     int64_t asked_at;                    /* monotonic: when the row was last asked whether it moved on */
     uint64_t to_upload; /* bytes that are staged here, and have to go to the target in the last pass */
+    json_t *converted;  /* what became of the conversion */
     bool moved_on;
 };
 

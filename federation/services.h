@@ -10,10 +10,14 @@
 struct links;
 
 struct federation_services {
-    struct services control;         /* first: the floor below sees its own part alone */
-    struct links *links;             /* that passes share */
-    const char *copy_dir;            /* manifests of copies; made when missing */
-    int64_t copy_stall_us;           /* without an answer, until a copy is begun again; 0: the engine's own */
+    struct services control;        /* first: the floor below sees its own part alone */
+    struct links *links;            /* that passes share */
+    const char *copy_dir;           /* manifests of copies; made when missing */
+    int64_t copy_stall_us;          /* without an answer, until a copy is begun again; 0: the engine's own */
+    const char *conversion;         /* of guests that move to another kind of hypervisor: "off", "auto" or
+                                       "required" */
+    const char *conversion_program; /* absolute path */
+    int64_t conversion_timeout_us;
     const char *migration_approvals; /* who approves a move: "none", "unit" or "unit+platform" */
     const char *transfer_dir;        /* a folder for each export and import; made when missing */
     int64_t transfer_space;          /* bytes that all of them may have */

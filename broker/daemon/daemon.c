@@ -132,7 +132,15 @@ static struct error *open_fleet(struct daemon *daemon)
     daemon->services.copy_stall_us = daemon->settings.migration_stall;
     daemon->services.migration_approvals = daemon->settings.migration_approvals;
     TRY(open_transfers(daemon));
-    const char *approvals = daemon->settings.migration_approvals;
+    daemon->services.conversion = daemon->settings.conversion;
+    daemon->services.conversion_program = daemon->settings.conversion_program;
+    daemon->services.conversion_timeout_us = daemon->settings.conversion_timeout;
+    const char *approvals = daemon->settings.migration_approvals, *conversion = daemon->settings.conversion;
+    if (strcmp(conversion, "off") && strcmp(conversion, "auto") && strcmp(conversion, "required"))
+        return error_new(ERR_INVALID, "conversion must be off, auto or required, not \"%s\"", conversion);
+    if (*daemon->settings.conversion_program != '/')
+        return error_new(ERR_INVALID, "conversion_program must be an absolute path, not \"%s\"",
+                         daemon->settings.conversion_program);
     if (strcmp(approvals, "none") && strcmp(approvals, "unit") && strcmp(approvals, "unit+platform"))
         return error_new(ERR_INVALID, "migration_approvals must be none, unit or unit+platform, not \"%s\"",
                          approvals);

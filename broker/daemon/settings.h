@@ -25,6 +25,8 @@ struct settings {
     const char *transfer_dir, *transfer_user;
     int64_t transfer_space_gb, transfer_keep;
     int64_t migration_stall;
+    const char *conversion, *conversion_program;
+    int64_t conversion_timeout;
 };
 
 extern const struct config_table settings_table;

@@ -15,7 +15,8 @@ struct node {
     uint64_t state : 4, done : 4, doing : 6, stale : 1, failed_in : 4;
     uint64_t source_there : 1, source_running : 1, source_fenced : 1;
     uint64_t target_there : 1, target_running : 1, target_fenced : 1;
-    uint64_t copy : 2; /* of the target: NOTHING … WHOLE */
+    uint64_t copy : 2;       /* of the target: NOTHING … CONVERTED */
+    uint64_t conversion : 2; /* what the row says: PLANNED … OVER */
     uint64_t moving : 1;
     uint64_t test : 1, test_running : 1, test_network : 1; /* a side of its own, and what it alone is on */
     uint64_t spoilt : 1;                                   /* something was written below it */
@@ -24,9 +25,10 @@ struct node {
     uint64_t room_target : 1, room_source : 1;             /* held by the move */
     uint64_t entry_shell : 1, entry_copy : 1, entry_test : 1; /* of the ledger */
     uint64_t was_on : 1, consented : 1, accepted : 1;
-    uint64_t unused : 22;
+    uint64_t unused : 20;
 };
-enum { NOTHING, BEHIND, WHOLE };
+enum { NOTHING, BEHIND, WHOLE, CONVERTED };
+enum { PLANNED, RUNNING, OVER };
 
 union key {
     struct node node;
@@ -103,6 +105,12 @@ static bool able_target(const struct node *n)
     return n->target_there && !n->target_fenced;
 }
 
+/* Of the target: what it may start from. */
+static bool is_good(const struct explorer *e, const struct node *n)
+{
+    return n->copy == (e->what->convert ? CONVERTED : WHOLE);
+}
+
 static bool ledger_open(const struct node *n)
 {
     return n->entry_shell || n->entry_copy || n->entry_test || n->room_target || n->room_source;
@@ -146,9 +154,9 @@ static const char *violates(const struct explorer *e, const struct node *n)
         return wrong;
     if (able_source(n) && able_target(n))
         return "both sides are able to run";
-    if (able_target(n) && n->copy != WHOLE)
+    if (able_target(n) && !is_good(e, n))
         return "the target is able to run on data that is not whole";
-    if (!n->source_there && !(n->target_there && n->copy == WHOLE))
+    if (!n->source_there && !(n->target_there && is_good(e, n)))
         return "the data is lost";
     if ((n->source_running && n->source_fenced) || (n->target_running && n->target_fenced))
         return "a fenced side runs";
@@ -227,6 +235,8 @@ static struct migration_facts facts_of(const struct explorer *e, const struct no
         .behind = behind,
         .test_required = e->what->test_required,
         .test_passed = n->passed,
+        .convert = e->what->convert && n->conversion != OVER,
+        .torn = n->conversion == RUNNING,
         .predicted_us = fits ? 1 : 3,
         .agreed_us = 2,
         .failed_in = (enum migration_state)n->failed_in,
@@ -273,6 +283,8 @@ static void enter(struct node *n, enum migration_effect effect)
         n->entry_copy = 1;
     if (effect == MIGRATION_TEST_MAKE)
         n->entry_test = 1;
+    if (effect == MIGRATION_CONVERT)
+        n->conversion = RUNNING;
 }
 
 static void look(struct explorer *e, struct node n, bool fits, bool behind)
@@ -374,7 +386,13 @@ static enum outcome change_copy(struct node *n, enum migration_effect effect)
 {
     if (effect == MIGRATION_PROVE)
         return n->copy == NOTHING ? FOR_GOOD : DONE; /* it compares with what was read, not with the source */
-    if (!n->source_there || !n->target_there || !n->target_fenced)
+    if (!n->target_there || !n->target_fenced)
+        return NOT_DONE;
+    if (effect == MIGRATION_CONVERT) { /* the program does not notice what was half converted */
+        n->copy = n->copy == WHOLE ? CONVERTED : NOTHING;
+        return DONE;
+    }
+    if (!n->source_there)
         return NOT_DONE;
     n->spoilt |= n->test;
     n->copy = WHOLE; /* as of now */
@@ -484,6 +502,7 @@ static enum outcome change(const struct explorer *e, struct node *n, enum migrat
     case MIGRATION_PASS:
     case MIGRATION_LAST_PASS:
     case MIGRATION_PROVE:
+    case MIGRATION_CONVERT:
         return change_copy(n, effect);
     case MIGRATION_VALIDATE:
     case MIGRATION_MOVE:
@@ -514,6 +533,10 @@ static void leave(struct node *n, enum migration_effect effect)
         n->entry_copy = 0;
     if (effect == MIGRATION_TEST_REMOVE)
         n->entry_test = 0;
+    if (effect == MIGRATION_LAST_PASS)
+        n->conversion = PLANNED;
+    if (effect == MIGRATION_CONVERT)
+        n->conversion = OVER;
 }
 
 /* A test that cannot be made or run has failed, and the job goes on to its removal. */
@@ -547,6 +570,12 @@ static void worker_does(struct explorer *e, const struct node *from)
         if (partial.target_there && partial.target_fenced)
             partial.copy = NOTHING;
         reach(e, partial, "copies a part");
+    }
+    if (effect == MIGRATION_CONVERT) {
+        struct node partial = failed;
+        if (partial.target_there && partial.target_fenced)
+            partial.copy = NOTHING;
+        reach(e, partial, "converts a part");
     }
     if (!from->stale && (effect == MIGRATION_TEST_MAKE || effect == MIGRATION_TEST_RUN))
         gives_up(e, failed, effect);
@@ -640,7 +669,7 @@ static void nature(struct explorer *e, const struct node *n)
     next.target_running = able_target(n) && (!e->what->quiet || n->was_on);
     reach(e, next, "the target comes back");
     next = *n;
-    if (n->source_running && n->copy == WHOLE)
+    if (n->source_running && n->copy >= WHOLE)
         next.copy = BEHIND;
     reach(e, next, "the source writes");
     next = *n;

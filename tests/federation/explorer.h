@@ -13,6 +13,7 @@ struct exploration {
     bool off;   /* the source was off when it began */
     bool quiet; /* no power cuts: then what ran must run in the end */
     bool test_required;
+    bool convert; /* the guest has to be converted */
 };
 
 struct finding {

@@ -553,6 +553,7 @@ static struct error *do_detail(struct act *act)
     TRY(folder_need(act));
     const json_t *disks = json_object_get(act->machine, "disks");
     struct driver_detail detail = {.instance = folder_tell(act),
+                                   .guest_os = getenv("MOVE_GUEST"),
                                    .firmware = DRIVER_FIRMWARE_BIOS,
                                    .disk_count = folder_disks(act->machine),
                                    .fenced = folder_is(act->machine, "fenced")};
@@ -737,9 +738,12 @@ static struct error *move_run(struct driver_session *session, const struct drive
 
 #define DIRECT .export_open = folder_export_open, .export_close = folder_export_close
 
-const struct driver folder_driver = {ORDINARY, DIRECT, .name = "folder",
+const struct driver folder_driver = {ORDINARY,
+                                     DIRECT,
+                                     .name = "folder",
                                      .capabilities = ABLE | DRIVER_CAN_TEST | DRIVER_CAN_CONSOLE,
-                                     .test_create = folder_test_create, .instance_console = folder_console};
+                                     .test_create = folder_test_create,
+                                     .instance_console = folder_console};
 const struct driver folder_staged_driver = {ORDINARY, .export_open = folder_export_stage,
                                             .export_close = folder_export_upload, .name = "folder-staged",
                                             .capabilities = ABLE | DRIVER_STAGES_WRITES};

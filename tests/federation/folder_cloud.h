@@ -3,7 +3,8 @@
  * operation is a boundary where the process may be made to die, before its effect or after it.
  *
  * An endpoint's URL is "folder:PATH". Driver "folder" tracks changes, does it warm and boots tests;
- * "folder-live" moves by itself; "folder-staged" keeps what is written beside the disks until it is closed. */
+ * "folder-live" moves by itself; "folder-staged" keeps what is written beside the disks until it is closed.
+ */
 #ifndef TESTS_FEDERATION_FOLDER_CLOUD_H
 #define TESTS_FEDERATION_FOLDER_CLOUD_H
 

@@ -113,7 +113,8 @@ static void arrange(const char *driver)
         driver, scene.source, driver, scene.target);
     pg_exec(scene.pg, sql);
     free(sql);
-    char *clean = xasprintf("rm -f '%s'/* '%s'/* '%s'/* /tmp/yq-*", scene.source, scene.target, scene.copies);
+    char *clean =
+        xasprintf("rm -rf '%s'/* '%s'/* '%s'/* /tmp/yq-*", scene.source, scene.target, scene.copies);
     const char *argv[] = {"sh", "-c", clean, NULL};
     pid_t pid;
     assert_int_equal(posix_spawnp(&pid, "sh", NULL, NULL, (char *const *)(uintptr_t)argv, environ), 0);
@@ -402,6 +403,8 @@ void scene_maybe_broker(int argc, char **argv)
     services.control.clock = clock;
     services.copy_dir = argv[2];
     services.copy_stall_us = getenv("MOVE_STALL_US") ? strtoll(getenv("MOVE_STALL_US"), NULL, 10) : 0;
+    services.conversion_program = getenv("MOVE_CONVERTER");
+    services.conversion_timeout_us = 20 * MOMENT_SECOND;
     folder_cloud_die_at((int)strtol(argv[3], NULL, 10));
     if (argc > 6)
         folder_cloud_fail(argv[4], code_of(argv[5]), (int)strtol(argv[6], NULL, 10), false);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "federation/services.h"
 #include "tests/federation/desk.h"
 #include "tests/federation/scripted.h"
 
@@ -18,12 +19,14 @@ static struct job_runner *runner;
 
 static void run_jobs(void)
 {
+    static struct federation_services services;
+    services = (struct federation_services){.control = house.services};
     static const struct job_type *const types[] = {&order_job, &assess_job};
     ok(job_runner_start(&(struct job_runner_settings){.conninfo = pg_conninfo(house.pg),
                                                       .types = types,
                                                       .type_count = sizeof types / sizeof *types,
                                                       .workers = 2,
-                                                      .context = &house.services,
+                                                      .context = &services,
                                                       .clock = house.clock},
                         &runner));
 }

@@ -213,6 +213,11 @@ static void a_source_that_comes_back_is_stopped_again(void **state)
     facts.source.fenced = true;
     assert_int_equal(decide(MIGRATION_CUTTING_OVER, 2, facts).effect, MIGRATION_LAST_PASS);
     assert_int_equal(decide(MIGRATION_CUTTING_OVER, 4, facts).event, MIGRATION_EVENT_COPIED);
+    facts.convert = true;
+    assert_int_equal(decide(MIGRATION_CUTTING_OVER, 4, facts).effect, MIGRATION_CONVERT);
+    facts.torn = true;
+    decision = decide(MIGRATION_CUTTING_OVER, 4, facts);
+    assert_int_equal(decision.act, MIGRATION_ACT_AGAIN);
 }
 
 /* What cannot be seen counts as able to run. */
@@ -266,7 +271,7 @@ static struct finding finding; /* of some size */
 
 static void holds(enum migration_method method, bool off, bool quiet)
 {
-    explore(&(struct exploration){&migration_table, method, off, quiet, false}, &finding);
+    explore(&(struct exploration){&migration_table, method, off, quiet, false, false}, &finding);
     if (finding.violation)
         fail_msg("%s: %s\n%s", migration_method_name(method), finding.violation, finding.trace);
     print_message("%s%s%s: %zu nodes, %zu steps, %zu endings\n", migration_method_name(method),
@@ -285,7 +290,7 @@ static void every_history_of_a_warm_move(void **state)
 
 static void every_history_with_a_test_that_the_terms_want(void **state)
 {
-    explore(&(struct exploration){&migration_table, MIGRATION_WARM, false, false, true}, &finding);
+    explore(&(struct exploration){&migration_table, MIGRATION_WARM, false, false, true, false}, &finding);
     if (finding.violation)
         fail_msg("%s\n%s", finding.violation, finding.trace);
     assert_int_equal(finding.states, (1u << MIGRATION_STATE_COUNT) - 1);
@@ -310,10 +315,38 @@ static void every_history_of_partition_mobility(void **state)
     holds(MIGRATION_MOBILITY, false, true);
 }
 
+/* Never released unconverted, or on what a conversion that was cut short left. */
+static void every_history_of_a_move_with_a_conversion(void **state)
+{
+    static const enum migration_method methods[] = {MIGRATION_WARM, MIGRATION_COLD};
+    for (size_t i = 0; i < 4; i++) {
+        const struct exploration what = {.table = &migration_table,
+                                         .method = methods[i / 2],
+                                         .off = methods[i / 2] == MIGRATION_COLD,
+                                         .quiet = i % 2 != 0,
+                                         .convert = true};
+        explore(&what, &finding);
+        if (finding.violation)
+            fail_msg("%s: %s\n%s", migration_method_name(what.method), finding.violation, finding.trace);
+        print_message("%s, converted: %zu nodes, %zu steps, %zu endings\n",
+                      migration_method_name(what.method), finding.nodes, finding.edges, finding.endings);
+        assert_true(finding.endings >= 3);
+    }
+    struct migration_table table = migration_table;
+    table.unguarded = true; /* it is repeated on what it left */
+    const struct exploration blind = {&table, MIGRATION_WARM, .quiet = true, .convert = true};
+    explore(&blind, &finding);
+    assert_string_equal(finding.violation, "the target is able to run on data that is not whole");
+    table = migration_table;
+    table.cutting_over[0].count--; /* it is left out */
+    explore(&(struct exploration){&table, MIGRATION_WARM, .quiet = true, .convert = true}, &finding);
+    assert_string_equal(finding.violation, "the target is able to run on data that is not whole");
+}
+
 static void finds_when(bool quiet, const struct migration_table *table, enum migration_method method,
                        const char *wanted)
 {
-    explore(&(struct exploration){table, method, false, quiet, false}, &finding);
+    explore(&(struct exploration){table, method, false, quiet, false, false}, &finding);
     if (!finding.violation)
         fail_msg("the explorer does not find that %s", wanted);
     if (strcmp(finding.violation, wanted))
@@ -430,6 +463,7 @@ int main(void)
         cmocka_unit_test(every_history_of_a_cold_move),
         cmocka_unit_test(every_history_of_a_live_move),
         cmocka_unit_test(every_history_of_partition_mobility),
+        cmocka_unit_test(every_history_of_a_move_with_a_conversion),
         cmocka_unit_test(the_explorer_finds_a_wrong_order),
         cmocka_unit_test(the_explorer_finds_a_dropped_step),
     };
