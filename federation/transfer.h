@@ -36,7 +36,8 @@ const char *transfer_format_qemu(enum transfer_format format);
 const char *transfer_format_end(enum transfer_format format);
 /* TRANSFER_FORMAT_COUNT when there is none of that name. */
 enum transfer_format transfer_format_find(const char *name);
-/* [A-Za-z0-9][A-Za-z0-9._-]*, at most TRANSFER_NAME_MAX: what a file may be called. */
+/* [A-Za-z0-9][A-Za-z0-9._-]*, at most TRANSFER_NAME_MAX: what a file may be called. What the broker lays
+ * beside them begins with a dot, so that nobody can send it in its place. */
 bool transfer_name_valid(const char *name);
 
 struct transfer_file {

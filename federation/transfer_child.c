@@ -321,7 +321,7 @@ struct error *transfer_serve(const struct transfer_box *box, const char *file, c
     size_t count = 4;
     int listening = -1;
     id_new(id);
-    struct transfer_server server = {.name = arena_printf(arena, "%s.nbd", id + 24), .image = file};
+    struct transfer_server server = {.name = arena_printf(arena, ".%s.nbd", id + 24), .image = file};
     if (!box->write)
         argv[count++] = "--read-only";
     if (options) {

@@ -85,7 +85,7 @@ const char *export_disk_file(const struct export_work *w, size_t disk, const cha
 
 const char *export_manifest_path(const struct export_work *w, size_t disk)
 {
-    return arena_printf(w->job->arena, "%s/disk%zu.blocks", w->folder, disk + 1);
+    return arena_printf(w->job->arena, "%s/.disk%zu.blocks", w->folder, disk + 1);
 }
 
 bool export_packs(const struct export_work *w)

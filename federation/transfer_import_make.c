@@ -130,7 +130,7 @@ static struct error *make_shell(struct making *m)
 
 static const char *blocks_of(const struct making *m, size_t disk)
 {
-    return arena_printf(m->w.job->arena, "%s/disk%zu.blocks", m->w.folder, disk + 1);
+    return arena_printf(m->w.job->arena, "%s/.disk%zu.blocks", m->w.folder, disk + 1);
 }
 
 static struct error *begin_anew(struct making *m)

@@ -11,7 +11,7 @@
 
 #define WEB "0192f000-0000-7000-8000-000000000001"
 #define WEB_VOLUME "0192f000-0000-7000-8000-000000000002"
-#define WEB_MB 6
+#define WEB_MB 2
 
 struct transfer_scene {
     char c[256], d[256]; /* the folders */
