@@ -145,7 +145,7 @@ static void open_disk(struct act *act, const struct driver_export_spec *spec, si
     struct arena *arena = act->call->arena;
     const char *folder = act->session->folder;
     char *raw = folder_disk(folder, act->id, i, "raw"), *path = raw, *point = NULL, *stage = NULL;
-    char *socket_path = xasprintf("/tmp/yq-%d-%s-%zu", (int)getpid(), spec->id + 24, i);
+    char *socket_path = xasprintf("%s/nbd-%d-%s-%zu", folder, (int)getpid(), spec->id + 24, i);
     *disk = (struct driver_exported_disk){
         .disk = arena_printf(arena, "sd%c", (char)('a' + i)),
         .size_bytes = (uint64_t)json_integer_value(
@@ -183,7 +183,7 @@ static void end_served(struct served *s)
     for (size_t i = 0; i < s->count; i++) {
         (void)kill(s->pids[i], SIGKILL);
         (void)waitpid(s->pids[i], NULL, 0);
-        char *path = xasprintf("/tmp/yq-%d-%s-%zu", (int)getpid(), s->id + 24, i);
+        char *path = xasprintf("%s/nbd-%d-%s-%zu", s->folder, (int)getpid(), s->id + 24, i);
         (void)unlink(path);
         free(path);
     }

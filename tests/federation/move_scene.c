@@ -113,8 +113,7 @@ static void arrange(const char *driver)
         driver, scene.source, driver, scene.target);
     pg_exec(scene.pg, sql);
     free(sql);
-    char *clean =
-        xasprintf("rm -rf '%s'/* '%s'/* '%s'/* /tmp/yq-*", scene.source, scene.target, scene.copies);
+    char *clean = xasprintf("rm -rf '%s'/* '%s'/* '%s'/*", scene.source, scene.target, scene.copies);
     const char *argv[] = {"sh", "-c", clean, NULL};
     pid_t pid;
     assert_int_equal(posix_spawnp(&pid, "sh", NULL, NULL, (char *const *)(uintptr_t)argv, environ), 0);
