@@ -9,10 +9,10 @@
 
 /* Systems that virt-v2v 2.2 converts; kernels older than these have no virtio, or it refuses them. */
 static const char *const known[] = {
-    "rhel5",   "rhel6",    "rhel7",   "rhel8",   "rhel9",   "rhel-",  "centos5",   "centos6", "centos7",
-    "centos8", "centos",   "oracle",  "rocky",   "alma",    "fedora", "sles11",    "sles12",  "sles15",
-    "sles_",   "opensuse", "debian",  "ubuntu",  "windows", "win7",   "win8",      "win10",   "win2k8",
-    "win2k12", "win2k16",  "win2k19", "win2k22", "win11",   "alt",    "openEuler", NULL};
+    "rhel5",   "rhel6",    "rhel7",   "rhel8",   "rhel9",   "rhel-",     "centos5", "centos6", "centos7",
+    "centos8", "centos",   "oracle",  "rocky",   "alma",    "fedora",    "sles11",  "sles12",  "sles15",
+    "sles_",   "opensuse", "debian",  "ubuntu",  "windows", "win7",      "win8",    "win10",   "win2k8",
+    "win2k12", "win2k16",  "win2k19", "win2k22", "win11",   "openEuler", NULL};
 
 bool convert_knows(const char *guest_os)
 {

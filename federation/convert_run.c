@@ -161,9 +161,12 @@ static const char *printable(struct arena *arena, const struct buf *said)
     return text;
 }
 
+/* The last that tells of an error, for hints and farewells may follow it; else the last of all. */
 static const char *last_line(struct arena *arena, const char *text)
 {
     size_t end = strlen(text);
+    for (const char *at = text; (at = strstr(at, "error: ")); at++)
+        end = (size_t)(at - text) + strcspn(at, "\n");
     while (end && text[end - 1] == '\n')
         end--;
     size_t begin = end;

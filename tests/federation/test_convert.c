@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/base/moment.h"
@@ -32,11 +33,11 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    const char *const argv[] = {"rm", "-r", folder, NULL};
+    const char *const argv[] = {"/bin/rm", "-r", folder, NULL};
     struct process *removing = process_start(argv, NULL);
-    while (process_line(removing, MOMENT_MINUTE))
-        ; /* until it has ended */
-    int status = process_stop(removing);
+    int status = -1;
+    (void)waitpid(process_pid(removing), &status, 0); /* else the status stays bad */
+    (void)process_stop(removing);                     /* it has ended */
     arena_free(arena);
     return status;
 }
@@ -108,6 +109,9 @@ static void a_failure_is_told_by_its_last_line(void **state)
               always, &log),
           ERR_INTERNAL, "ended with 1: virt-v2v-in-place: error: no root device");
     assert_string_equal(log, "first\nvirt-v2v-in-place: error: no root device\n");
+    fails(run("echo 'it: error: no kernel'; echo; echo 'Run it with -v and report that'; exit 1",
+              MOMENT_MINUTE, always, &log),
+          ERR_INTERNAL, "ended with 1: it: error: no kernel");
     fails(run("kill -SEGV $$", MOMENT_MINUTE, always, &log), ERR_INTERNAL, "was ended by signal 11");
     const struct convert_run none = {.program = "/nonexistent",
                                      .folder = folder,

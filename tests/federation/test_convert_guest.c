@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "broker/base/moment.h"
@@ -30,7 +31,10 @@ static const char *shell(const char *command)
     const char *said = "";
     for (const char *line; (line = process_line(process, 60 * MOMENT_MINUTE));)
         said = arena_printf(arena, "%s%s\n", said, line);
-    return process_stop(process) == 0 ? said : NULL;
+    int status = -1;
+    (void)waitpid(process_pid(process), &status, 0); /* else the status stays bad */
+    (void)process_stop(process);                     /* it has ended */
+    return status == 0 ? said : NULL;
 }
 
 static bool always(void *context)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "broker/base/moment.h"
@@ -510,9 +511,10 @@ static void what_was_staged_is_lost(void **state)
     scene_kill(broker);
     char *command = xasprintf("rm %s/*.stage-*", scene.target);
     struct process *removing = process_start((const char *const[]){"/bin/sh", "-c", command, NULL}, NULL);
-    while (process_line(removing, MOMENT_MINUTE))
-        ; /* until it has ended */
-    assert_int_equal(process_stop(removing), 0);
+    int status;
+    assert_int_equal(waitpid(process_pid(removing), &status, 0), process_pid(removing));
+    assert_int_equal(status, 0);
+    (void)process_stop(removing); /* it has ended */
     free(command);
     broker = scene_broker(0);
     cut_over_and_commit(broker);
