@@ -96,7 +96,7 @@ static void it_gets_the_drivers_that_it_needs(void **state)
     print_message("%s", log);
 }
 
-static int skip(const char *why)
+static int leave_out(const char *why)
 {
     fprintf(stderr, "skipped: %s\n", why);
     return SKIPPED;
@@ -106,7 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(it_gets_the_drivers_that_it_needs)};
     if (!convert_installed(PROGRAM))
-        return skip(PROGRAM " is not installed (virt-v2v)");
+        return leave_out(PROGRAM " is not installed (virt-v2v)");
     arena = arena_new();
     (void)setenv("LIBGUESTFS_BACKEND", "direct", 0);
     const char *accel = shell(SOURCE_DIR "/contrib/kvmcloud/kvmcloud accel 2>/dev/null");
@@ -117,7 +117,7 @@ int main(void)
                          " \"${YUNQIAO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/yunqiao/guest}\"");
     if (!path) {
         arena_free(arena);
-        return skip("contrib/guest/debian could not build a guest here");
+        return leave_out("contrib/guest/debian could not build a guest here");
     }
     image = arena_printf(arena, "%.*s", (int)strcspn(path, "\n"), path);
     (void)snprintf(folder, sizeof folder, "/tmp/yunqiao-convert-XXXXXX");
