@@ -168,7 +168,7 @@ void scene_begin(const char *driver, enum migration_method method, int64_t downt
     scene.acknowledged = 0;
     scene.may_forget = scene.tested = false;
     scene.source_boots = scene.target_boots = 0;
-    scene.hurry = false;
+    scene.hurry = scene.both = false;
     scene.meanwhile = NULL;
     scene.stall_us = NULL;
     arrange(driver);
@@ -204,8 +204,11 @@ void scene_guest(void)
 {
     struct folder_machine source = folder_cloud_look(scene.source, MOVE_INSTANCE);
     struct folder_machine target = folder_cloud_look(scene.target, MOVE_INSTANCE);
-    if (source.running && target.running && folder_cloud_look(scene.source, MOVE_INSTANCE).running)
+    if (source.running && target.running && folder_cloud_look(scene.source, MOVE_INSTANCE).running) {
+        if (scene.both)
+            return;
         fail_msg("both sides run");
+    }
     if (!source.running && !target.running)
         return;
     const char *folder = source.running ? scene.source : scene.target;

@@ -21,6 +21,7 @@ struct move_scene {
     long acknowledged; /* records */
     bool may_forget;   /* a rollback brings back what the source had */
     bool tested;       /* what a test boot took is metered beside the overlap, which is in pieces then */
+    bool both;         /* somebody makes both sides run: the guest keeps still meanwhile */
     bool hurry;        /* what is waited for before a thing is tried again is cut short */
     void (*meanwhile)(void); /* done each time that somebody looks (scene_await); NULL: nothing */
     const char *stall_us;    /* for brokers; NULL: as ever */

@@ -212,6 +212,7 @@ static void a_held_source_that_is_set_free_is_told(void **state)
     go(broker, "holding");
     folder_cloud_fence(scene.source, MOVE_INSTANCE, false);
     scene_await_sql("SELECT count(*) FROM migration WHERE error LIKE 'the source is not fenced any more%'");
+    scene.both = true;
     folder_cloud_start(scene.source, MOVE_INSTANCE);
     scene_await_sql("SELECT count(*) FROM migration WHERE error LIKE 'the source runs beside the target%'");
     refused(scene_try(MIGRATION_EVENT_COMMIT, -1), ERR_CONFLICT);
