@@ -26,6 +26,7 @@
 
 #define POLL_US 200000
 #define WORDS_MAX 40
+#define CONFLICT 6 /* the client's exit code */
 #define TEXT_MAX (4u << 20)
 #define TOKEN_SECONDS 86400
 
@@ -132,7 +133,7 @@ char *moves_said(const struct moves *moves)
     return xstrdup(buf_text(&text));
 }
 
-json_t *moves_client(struct moves *moves, const char *token, int wanted, const char *const *words)
+static struct process *start_client(struct moves *moves, const char *token, const char *const *words)
 {
     ARENA_AUTO struct arena *arena = arena_new();
     const char *argv[WORDS_MAX] = {"/bin/sh", "-c", "exec \"$0\" \"$@\" 2>\"$CLIENT_ERRORS\"",
@@ -146,11 +147,21 @@ json_t *moves_client(struct moves *moves, const char *token, int wanted, const c
         assert_true(i + 6 < WORDS_MAX);
         argv[i + 5] = words[i];
     }
-    BUF_AUTO struct buf answer = BUF_INIT(TEXT_MAX);
-    struct process *process = process_start(argv, environment);
+    return process_start(argv, environment);
+}
+
+/* Its wait status. */
+static int end_client(struct process *process, struct buf *answer)
+{
     for (const char *line; (line = process_line(process, MOVE_SECONDS * MOMENT_SECOND));)
-        buf_printf(&answer, "%s\n", line);
-    int status = process_stop(process);
+        buf_printf(answer, "%s\n", line);
+    return process_stop(process);
+}
+
+json_t *moves_client(struct moves *moves, const char *token, int wanted, const char *const *words)
+{
+    BUF_AUTO struct buf answer = BUF_INIT(TEXT_MAX);
+    int status = end_client(start_client(moves, token, words), &answer);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != wanted) {
         char *said = moves_said(moves);
         print_error("yunqiao %s %s %s: wanted %d and got %d (0x%x):\n%s%s\n", words[0], words[1],
@@ -374,6 +385,30 @@ void move_say(struct moves *moves, const struct machine *machine, const char *wo
     bool of_unit = !strcmp(word, "approve") || !strcmp(word, "accept");
     json_decref(
         CLIENT(moves, of_unit ? moves->head : moves->world->admin, "migrate", word, machine->migration));
+}
+
+const char *move_both(struct moves *moves, const struct machine *machine, const char *one, const char *other)
+{
+    const char *const words[] = {one, other};
+    struct process *clients[2];
+    int statuses[2];
+    char *sql = xasprintf("SELECT version FROM migration WHERE id = '%s'", machine->migration);
+    char *version = world_value(moves->world, sql);
+    for (size_t i = 0; i < 2; i++)
+        clients[i] = start_client(
+            moves, moves->world->admin,
+            (const char *const[]){"migrate", words[i], machine->migration, "--at-version", version, NULL});
+    for (size_t i = 0; i < 2; i++) {
+        BUF_AUTO struct buf answer = BUF_INIT(TEXT_MAX);
+        statuses[i] = end_client(clients[i], &answer);
+    }
+    if (!WIFEXITED(statuses[0]) || !WIFEXITED(statuses[1]) ||
+        WEXITSTATUS(statuses[0]) + WEXITSTATUS(statuses[1]) != CONFLICT)
+        fail_msg("of %s and %s at once one is to be taken and one to be told: 0x%x, 0x%x", one, other,
+                 (unsigned)statuses[0], (unsigned)statuses[1]);
+    free(version);
+    free(sql);
+    return words[statuses[0] != 0];
 }
 
 void move_limit(struct moves *moves, const struct machine *machine, int64_t bandwidth)

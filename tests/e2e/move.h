@@ -75,6 +75,8 @@ void move_plan(struct moves *moves, struct machine *machine, const char *method)
 char *move_consent(struct moves *moves, const struct machine *machine);
 /* A word of the platform's ("start", "cutover" …; "approve" and "accept" are the unit's), which is taken. */
 void move_say(struct moves *moves, const struct machine *machine, const char *word);
+/* Two operators press both at once, having seen the same version; which of the words was taken. */
+const char *move_both(struct moves *moves, const struct machine *machine, const char *one, const char *other);
 /* `yunqiao migrate terms --bandwidth`: bytes a second; 0: no limit. */
 void move_limit(struct moves *moves, const struct machine *machine, int64_t bandwidth);
 /* `yunqiao migrate watch --until STATE`; lines, for it is no terminal. */
