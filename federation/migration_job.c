@@ -271,10 +271,19 @@ static struct error *give_up_test(struct migration_work *work, const char *text)
     return job_transaction(work->job, DB_READ_COMMITTED, give_up_body, &trouble);
 }
 
+/* While it is cut over the service is away: no longer than was agreed, when something fails. */
+static bool is_overdue(const struct migration_work *work)
+{
+    const struct migration_row *row = &work->row;
+    return row->state == MIGRATION_CUTTING_OVER && row->was_on && row->downtime_us && row->down_at &&
+           clock_now(work->job->clock) - row->down_at >= row->downtime_us;
+}
+
 static bool again(const struct migration_work *work, enum error_code code, int64_t tries)
 {
     bool asks = migration_moves(work->row.method) && work->row.state == MIGRATION_COPYING;
-    return may_heal(code) && tries < (asks && code == ERR_CONFLICT ? REFUSALS_MAX : TRIES_MAX);
+    return may_heal(code) && !is_overdue(work) &&
+           tries < (asks && code == ERR_CONFLICT ? REFUSALS_MAX : TRIES_MAX);
 }
 
 /* Takes `error`. *ret_again: another turn at once. */

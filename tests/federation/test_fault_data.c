@@ -130,6 +130,28 @@ static void blocks_that_cannot_be_read(void **state)
     set_errors(false);
 }
 
+static void let_an_hour_pass(void)
+{
+    pg_exec(scene.pg, "UPDATE migration SET down_at = down_at - interval '1 hour'"
+                      " WHERE state = 'cutting-over' AND down_at > now() - interval '30 minutes'");
+}
+
+/* What may heal is not waited for longer than people agreed to be without the service. */
+static void an_agreed_downtime_that_is_over(void **state)
+{
+    pid_t broker = begin();
+    pg_exec(scene.pg, "UPDATE migration SET downtime_us = 300000000, version = version + 1");
+    serve_with(scene.source, "read", "error=EIO error-pread-rate=100%");
+    go(broker, "synced");
+    scene.hurry = false;
+    scene.meanwhile = let_an_hour_pass;
+    set_errors(true);
+    scene_guest();
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    cancelled_with(broker, "cutting-over", "Input/output error");
+    set_errors(false);
+}
+
 static void errors_now_and_then(void **state)
 {
     set_errors(true);
@@ -263,6 +285,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_target_that_is_full),
         cmocka_unit_test(blocks_that_cannot_be_read),
+        cmocka_unit_test(an_agreed_downtime_that_is_over),
         cmocka_unit_test(errors_now_and_then),
         cmocka_unit_test(a_source_that_does_not_answer),
         cmocka_unit_test(a_block_that_rots),
