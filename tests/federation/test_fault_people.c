@@ -46,18 +46,21 @@ static void withdraw_there(void)
 /* The broker stops where it is by an operation that fails, so that the moment is there to be met. */
 static void withdrawn_at(const char *at, const char *operation)
 {
+    bool late = !strncmp(at, "cutting-over", 12);
     scene_begin("folder", MIGRATION_WARM, 0);
     for (int i = 0; i < 64; i++)
         scene_guest();
     scene_say(MIGRATION_EVENT_START);
-    pid_t broker = scene_broker_failing(operation, "unavailable", 4);
+    pid_t broker = late ? scene_broker(0) : scene_broker_failing(operation, "unavailable", 4);
+    if (late) {
+        go(broker, "synced");
+        scene_kill(broker);
+        scene_say(MIGRATION_EVENT_CUTOVER);
+        broker = scene_broker_failing(operation, "unavailable", 4);
+    }
     wanted_at = at;
     scene.hurry = true;
     scene.meanwhile = withdraw_there;
-    if (!strncmp(at, "cutting-over", 12)) {
-        go(broker, "synced");
-        scene_say(MIGRATION_EVENT_CUTOVER);
-    }
     go(broker, "cancelled");
     assert_null(wanted_at);
     scene_expect("SELECT from_state FROM migration_history WHERE event = 'consent-withdrawn'",
@@ -72,6 +75,7 @@ static void a_consent_withdrawn_before_the_cut_over_ends(void **state)
     withdrawn_at("copying/2", "export_open");
     withdrawn_at("cutting-over/0", "instance_stop");
     withdrawn_at("cutting-over/1", "instance_fence");
+    withdrawn_at("cutting-over/2", "export_open");
 }
 
 static void a_consent_withdrawn_while_it_waits(void **state)
