@@ -190,14 +190,19 @@ static long read_journal(const char *folder)
     return found;
 }
 
-static void boot(const char *side, const char *folder)
+/* False: it was stopped before it had read all. */
+static bool boot(const char *side, const char *folder, int boots)
 {
     long found = read_journal(folder);
+    struct folder_machine now = folder_cloud_look(folder, MOVE_INSTANCE);
+    if (!now.running || now.boots != boots)
+        return false;
     if (scene.may_forget && found <= scene.acknowledged && found > 0)
         scene.acknowledged = found;
     if (found != scene.acknowledged)
         fail_msg("the guest boots on the %s with %ld records; %ld were acknowledged", side, found,
                  scene.acknowledged);
+    return true;
 }
 
 void scene_guest(void)
@@ -214,8 +219,8 @@ void scene_guest(void)
     const char *folder = source.running ? scene.source : scene.target;
     int *boots = source.running ? &scene.source_boots : &scene.target_boots;
     int seen = source.running ? source.boots : target.boots;
-    if (*boots != seen)
-        boot(source.running ? "source" : "target", folder);
+    if (*boots != seen && !boot(source.running ? "source" : "target", folder, seen))
+        return;
     *boots = seen;
     uint64_t record[RECORD / sizeof(uint64_t)] = {(uint64_t)scene.acknowledged + 1};
     if (scene.acknowledged < DISK_MB * 1024 * 1024 / RECORD - 1 &&
