@@ -176,8 +176,10 @@ static void put_host(struct buf *buf, const json_t *host)
         paper_fact(buf, "原因", text_of(host, "reason"));
     if (move) {
         paper_fact(buf, "迁移编号", text_of(move, "id"));
-        put_fact_bytes(buf, "读取", number_of(move, "read_bytes"));
-        put_fact_bytes(buf, "写入", number_of(move, "written_bytes"));
+        if (number_of(move, "read_bytes")) {
+            put_fact_bytes(buf, "读取", number_of(move, "read_bytes"));
+            put_fact_bytes(buf, "写入", number_of(move, "written_bytes"));
+        }
         put_fact_seconds(buf, "评估停机", downtime, "assessed_ms");
         put_fact_seconds(buf, "预计停机", downtime, "predicted_ms");
         put_fact_seconds(buf, "实测停机", downtime, "measured_ms");
@@ -195,7 +197,15 @@ static void put_host(struct buf *buf, const json_t *host)
     buf_puts(buf, "</dl></section>\n");
 }
 
-static void put_system(struct buf *buf, const json_t *system)
+/* Late by now, or by the forecast. Moments in the JSON have one form, which sorts. */
+static const char *pace_zh(const json_t *report, const json_t *pace)
+{
+    if (!json_is_true(json_object_get(pace, "late")))
+        return "符合要求";
+    return strcmp(text_of(report, "made_at"), text_of(pace, "late_at")) < 0 ? "预计逾期" : "逾期";
+}
+
+static void put_system(struct buf *buf, const json_t *report, const json_t *system)
 {
     const json_t *hosts = json_object_get(system, "hosts"), *host, *pace = json_object_get(system, "pace");
     size_t i;
@@ -205,7 +215,7 @@ static void put_system(struct buf *buf, const json_t *system)
     put_fact_time(buf, "合同期限", text_of(pace, "due_at"));
     put_fact_time(buf, "预计完成", text_of(pace, "forecast_at"));
     if (pace)
-        paper_fact(buf, "进度", json_is_true(json_object_get(pace, "late")) ? "逾期" : "符合要求");
+        paper_fact(buf, "进度", pace_zh(report, pace));
     buf_puts(buf, "</dl><table><thead><tr><th>云主机</th><th>结果</th><th>方式</th><th>开始</th><th>上线</th>"
                   "<th class=\"n\">数据量</th><th class=\"n\">实测停机</th></tr></thead><tbody>\n");
     json_array_foreach (hosts, i, host)
@@ -236,14 +246,15 @@ void wave_report_html(const json_t *report, struct buf *buf)
     put_fact_time(buf, "开始", text_of(report, "started_at"));
     put_fact_time(buf, "结束", text_of(report, "ended_at"));
     put_fact_bytes(buf, "数据量", number_of(sums, "bytes"));
-    put_fact_seconds(buf, "最长停机", sums, "longest_downtime_ms");
+    if (number_of(sums, "longest_downtime_ms"))
+        put_fact_seconds(buf, "最长停机", sums, "longest_downtime_ms");
     buf_printf(buf,
                "<dt>云主机</dt><dd>已迁移 %lld，迁移中 %lld，等待 %lld，未成功 %lld，移出 %lld</dd>\n</dl>\n",
                (long long)number_of(sums, "done"), (long long)number_of(sums, "running"),
                (long long)number_of(sums, "waiting"), (long long)number_of(sums, "failed"),
                (long long)number_of(sums, "out"));
     json_array_foreach (json_object_get(report, "systems"), i, system)
-        put_system(buf, system);
+        put_system(buf, report, system);
     paper_element(buf, "<p class=\"digest\">SM3 ", text_of(report, "digest_sm3"), "</p>\n");
     paper_end(buf, "摘要覆盖报告全部内容（出具时间除外），可据 JSON 格式自行复算。");
 }

@@ -12,8 +12,7 @@ static const struct db_statement select_hosts = {
     "wave_report_hosts",
     "SELECT h.system_id, jsonb_strip_nulls(jsonb_build_object('instance', h.resource_id, 'name', h.name, "
     "'state',"
-    " h.class, 'bytes', h.bytes, 'reason', coalesce(h.note, CASE WHEN h.class = 'failed' THEN h.move_why "
-    "END),"
+    " h.class, 'bytes', h.bytes,"
     " 'attempts', cardinality(h.earlier) + (h.migration_id IS NOT NULL)::integer, 'assessment', "
     "h.assessment_id,"
     " 'from', h.facts #> '{report,from}', 'to', h.facts #> '{report,to}',"
@@ -131,7 +130,15 @@ static const char *name_of(const struct db_rows *names, const char *system)
     return NULL;
 }
 
-static json_t *systems_of(const struct db_rows *rows, const struct db_rows *names,
+/* As the wave itself tells why a host does not go on: also of one that waits for another's move. */
+static void put_reason(struct arena *arena, json_t *host, const struct wave_sight *sight)
+{
+    for (size_t i = 0; i < sight->count; i++)
+        if (!strcmp(sight->members[i].resource, text_of(host, "instance")))
+            json_put_text(host, "reason", wave_sight_reason(arena, sight, i));
+}
+
+static json_t *systems_of(struct arena *arena, const struct db_rows *rows, const struct db_rows *names,
                           const struct wave_sight *sight, json_t *all)
 {
     json_t *systems = json_array(), *system = NULL, *hosts = NULL;
@@ -147,6 +154,7 @@ static json_t *systems_of(const struct db_rows *rows, const struct db_rows *name
             json_push(systems, system);
         }
         json_t *host = db_get_json(rows, i, 1);
+        put_reason(arena, host, sight);
         json_push(all, json_incref(host));
         json_push(hosts, host);
     }
@@ -190,7 +198,7 @@ struct error *wave_report(struct db *db, struct arena *arena, const char *id, mo
     (void)db_hold(arena, names);
     json_t *report = json_hold(arena, json_object()), *all = json_hold(arena, json_array());
     put_wave(report, &sight);
-    json_put(report, "systems", systems_of(rows, names, &sight, all));
+    json_put(report, "systems", systems_of(arena, rows, names, &sight, all));
     json_put(report, "sums", sums_of(all));
     const char *text = json_canonical(arena, report);
     char *hex = arena_alloc(arena, DIGEST_HEX);

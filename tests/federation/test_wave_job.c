@@ -207,6 +207,9 @@ static void a_failed_move_stops_what_depends_on_it_alone(void **state)
     assert_string_equal(desk_text(waves_host(wave, 3), "reason"),
                         "a move of a system that it waits for has failed: u001");
     assert_false(json_is_true(json_object_get(json_object_get(wave, "forecast"), "placed")));
+    assert_int_equal(json_integer_value(json_object_get(waves_host(wave, 1), "copied_bytes")), 0);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(wave, "sums"), "copied_bytes")),
+                     INT64_C(10000000000)); /* of web-2 alone */
     /* Once more, and then not at all. */
     wave = waves_patch(arena, path, "{\"again\":[\"" WAVE_HOST("01") "\"]}", 200);
     assert_string_equal(desk_text(waves_host(wave, 1), "state"), "waiting");

@@ -116,8 +116,10 @@ static void in_between(void **state)
     assert_string_equal(desk_text(json_object_get(move, "consent"), "reference"), "letter 7");
     assert_string_equal(desk_text(item(move, "overlap", 0), "tariff"), "migration");
     assert_string_equal(desk_text(json_object_get(host, "month"), "after_yuan"), "12.00");
-    assert_string_equal(desk_text(item(first, "hosts", 1), "reason"), "a disk broke");
+    assert_string_equal(desk_text(item(first, "hosts", 1), "reason"), "its move is cancelled: a disk broke");
     assert_string_equal(desk_text(item(second, "hosts", 0), "state"), "waiting");
+    assert_string_equal(desk_text(item(second, "hosts", 0), "reason"),
+                        "a move of a system that it waits for has failed: u001");
     assert_int_equal(number(json_object_get(report, "sums"), "bytes"), INT64_C(30000000000));
     (void)state;
 }
@@ -154,7 +156,7 @@ static void on_paper_and_in_the_end(void **state)
     const char *path = half_done(arena);
     const char *html = arena_printf(arena, "%s/report?format=html", path),
                *csv = arena_printf(arena, "%s/report?format=csv", path);
-    pg_exec(house.pg, "UPDATE wave_host SET note = '=1+1,<script>' WHERE name = 'web-2'");
+    pg_exec(house.pg, "UPDATE wave_host SET note = '=1+1,<script>' WHERE name = 'web-1'");
     (void)desk_call(arena, UNIT, "GET", html, NULL, 200);
     assert_string_equal(desk_header("content-type"), "text/html; charset=utf-8");
     const char *text = desk_bytes(arena);
@@ -164,6 +166,7 @@ static void on_paper_and_in_the_end(void **state)
     assert_non_null(strstr(text, "letter 7"));
     assert_non_null(strstr(text, "&lt;script&gt;"));
     assert_null(strstr(text, "<script>"));
+    assert_non_null(strstr(text, "预计逾期"));
     (void)desk_call(arena, UNIT, "GET", csv, NULL, 200);
     text = desk_bytes(arena);
     assert_int_equal(lines_of(text), 4);

@@ -263,6 +263,46 @@ static void a_forecast_says_early_when_it_will_be_late(void **state)
     assert_int_equal(number(pace, "done"), 0);
 }
 
+struct part {
+    const char *name;
+    uint64_t rate;
+};
+
+static struct error *part_body(struct db *db, void *context)
+{
+    struct part *part = context;
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *wave;
+    json_t *terms;
+    TRY(wave_of_move(db, arena, "u", WAVE_HOST("0a"), &wave, &terms));
+    free((char *)(uintptr_t)part->name);
+    part->name = wave ? xstrdup(wave) : NULL;
+    part->rate = wave_terms_rate(terms, &(struct link_place){"c", "s"}, &(struct link_place){"d", "t"});
+    return NULL;
+}
+
+/* What its passes ask about the link, again and again. */
+static void a_wave_has_its_part_of_a_link(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *path =
+        waves_made(arena, ",\"links\":[{\"from\":{\"cloud\":\"c\",\"site\":\"s\"},\"to\":{\"cloud\":\"d\","
+                          "\"site\":\"t\"},\"bytes_per_second\":5000}]");
+    struct part part = {NULL, 7};
+    ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, part_body, &part));
+    assert_null(part.name);
+    assert_int_equal(part.rate, 0); /* a move of no wave */
+    pg_exec(house.pg, "UPDATE wave_host SET migration_id = '" WAVE_HOST("0a") "' WHERE name = 'web-1'");
+    ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, part_body, &part));
+    assert_string_equal(part.name, path + strlen("/v1/waves/"));
+    assert_int_equal(part.rate, 5000);
+    (void)waves_patch(arena, path, "{\"links\":null}", 200);
+    ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, part_body, &part));
+    assert_int_equal(part.rate, 0);
+    free((char *)(uintptr_t)part.name);
+    (void)state;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_two_who_press_one_is_told, set_up, house_rest),
         cmocka_unit_test_setup_teardown(order_and_limits_are_changed, set_up, house_rest),
         cmocka_unit_test_setup_teardown(a_host_is_taken_out, set_up, house_rest),
+        cmocka_unit_test_setup_teardown(a_wave_has_its_part_of_a_link, set_up, house_rest),
         cmocka_unit_test_setup_teardown(a_programme_has_sums, set_up, house_rest),
         cmocka_unit_test_setup_teardown(a_forecast_says_early_when_it_will_be_late, set_up, house_rest),
     };
