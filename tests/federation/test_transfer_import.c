@@ -352,6 +352,41 @@ static void a_false_seal_is_refused(void **state)
     forget_files();
 }
 
+/* Sealed by a key that is not this broker's: its files are as declared, and their content is what it says, or
+ * nothing comes. */
+static void what_another_broker_sealed(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    char digest[DIGEST_HEX];
+    const char *id;
+    transfer_run();
+    json_t *sealed = exported(arena, "qcow2"), *manifest = json_object_get(sealed, "manifest");
+    json_t *disk = json_array_get(json_object_get(json_object_get(manifest, "machine"), "disks"), 1);
+    json_t *content = json_object_get(disk, "content");
+    const char *root = arena_strdup(arena, desk_text(content, "root"));
+    for (int good = 0; good < 2; good++) {
+        char *changed = arena_strdup(arena, root);
+        changed[7] = changed[7] == '0' ? '1' : '0';
+        json_put_text(content, "root", good ? root : changed);
+        const char *text = json_canonical(arena, manifest);
+        digest_sm3(text, strlen(text), digest);
+        json_put_text(sealed, "digest_sm3", digest);
+        json_put_text(json_object_get(sealed, "signature"), "kid", "of-another-broker");
+        const char *ended =
+            imported(arena, arena_printf(arena, ",\"manifest\":%s", json_canonical(arena, sealed)), &id);
+        if (good) {
+            assert_string_equal(ended, "succeeded");
+            break;
+        }
+        assert_string_equal(ended, "failed");
+        assert_non_null(strstr(why(arena), "does not hold what the manifest was sealed over"));
+        nothing_came(arena);
+        pg_exec(house.pg, "DELETE FROM transfer_file; DELETE FROM transfer");
+    }
+    it_came(arena, false);
+    forget_files();
+}
+
 /* One bit: the file has to be sent again, and then it comes. */
 static void a_broken_byte_is_refused(void **state)
 {
@@ -526,11 +561,11 @@ static int rest(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(raw_with_a_manifest),    TEST(qcow2_with_a_manifest),     TEST(vmdk_with_a_manifest),
-        TEST(ova_with_a_manifest),    TEST(ova_from_elsewhere),        TEST(pieces_and_offsets),
-        TEST(what_is_declared_badly), TEST(a_false_seal_is_refused),   TEST(a_broken_byte_is_refused),
-        TEST(hostile_images),         TEST(what_fails_leaves_nothing), TEST(it_is_deleted_and_it_expires),
-        TEST(killed_and_gone_on),
+        TEST(raw_with_a_manifest),          TEST(qcow2_with_a_manifest),   TEST(vmdk_with_a_manifest),
+        TEST(ova_with_a_manifest),          TEST(ova_from_elsewhere),      TEST(pieces_and_offsets),
+        TEST(what_is_declared_badly),       TEST(a_false_seal_is_refused), TEST(what_another_broker_sealed),
+        TEST(a_broken_byte_is_refused),     TEST(hostile_images),          TEST(what_fails_leaves_nothing),
+        TEST(it_is_deleted_and_it_expires), TEST(killed_and_gone_on),
     };
     transfer_maybe_broker(argc, argv);
     if (argc > 1)
