@@ -434,6 +434,7 @@ static void hostile_numbers(void **state)
     } cases[] = {
         {24, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0}, 8, "larger than 64 TiB"},
         {24, {0, 0, 0, 0, 0, 0, 0, 7}, 8, "whole sectors"},
+        {8, {0, 0, 0, 0, 0, 0, 1, 0}, 8, "backing file"},
         {32, {0, 0, 0, 2}, 4, "encrypted"},
         {20, {0, 0, 0, 63}, 4, "clusters"},
         {20, {0, 0, 0, 1}, 4, "clusters"},
