@@ -43,7 +43,7 @@ static void await_socket(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    for (int i = 0; i < 5000; i++) { /* ten seconds and more */
+    for (int i = 0; i < 30000; i++) { /* a minute and more: a machine may be busy */
         int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         bool up = !connect(fd, (struct sockaddr *)&address, sizeof address);
         (void)close(fd);
