@@ -14,6 +14,8 @@
 #define SWITCH_US (3 * MOMENT_SECOND) /* fencing, looking, writing down */
 #define STOP_US (20 * MOMENT_SECOND)
 #define START_US (40 * MOMENT_SECOND)
+/* What a pass is shorter by at least: short ones differ by chance. */
+#define GAIN_US MOMENT_SECOND
 /* What disks go to a provider with that takes them whole. */
 #define UPLOAD_BYTES_S ASSESS_READ_BYTES_S
 
@@ -157,7 +159,8 @@ static void count_flat(json_t *state, bool copying, int64_t elapsed)
 {
     int64_t least = copying ? json_integer_value(json_object_get(state, "least_us")) : 0;
     int64_t flat = json_integer_value(json_object_get(state, "flat"));
-    json_put_int(state, "flat", least && elapsed >= least - least / 10 ? flat + 1 : 0);
+    int64_t gain = least / 10 > GAIN_US ? least / 10 : GAIN_US;
+    json_put_int(state, "flat", least && elapsed > least - gain ? flat + 1 : 0);
     json_put_int(state, "least_us", !copying ? 0 : !least || elapsed < least ? elapsed : least);
 }
 

@@ -62,7 +62,7 @@ static struct error *put_terms(struct cli *cli, json_t *body)
 
 static struct error *print_answer(struct cli *cli, struct client_answer *answer)
 {
-    cli_print(cli, answer->body);
+    cli_print_migration(cli, answer->body);
     client_answer_done(answer);
     return NULL;
 }
@@ -190,7 +190,7 @@ static struct error *await_test(struct cli *cli, const char *thing)
                                               cli_safe(cli->arena, text_of(test, "outcome"), false))
                                   : NULL;
         tell_test(cli, test);
-        cli_print(cli, answer.body);
+        cli_print_migration(cli, answer.body);
         client_answer_done(&answer);
         return error;
     }
@@ -304,7 +304,7 @@ static struct error *watch(struct cli *cli, const struct cli_command *command)
             struct error *error = there ? NULL
                                         : error_new(ERR_CONFLICT, "it has ended %s, not %s",
                                                     text_of(answer.body, "state"), until);
-            cli_print(cli, answer.body);
+            cli_print_migration(cli, answer.body);
             client_answer_done(&answer);
             return error;
         }

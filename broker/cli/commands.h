@@ -9,6 +9,9 @@
 struct error *cli_check_signature(struct cli *cli, const json_t *keys, const char *kid, const char *value,
                                   const char *text) ERROR_MUST_USE;
 
+/* A move as /v1/migrations tells it, in a few lines; as it came with --json. */
+void cli_print_migration(const struct cli *cli, const json_t *migration);
+
 /* `wave watch` (command_wave_watch.c). */
 struct error *cli_wave_watch(struct cli *cli, const struct cli_command *command) ERROR_MUST_USE;
 

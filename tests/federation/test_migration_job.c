@@ -121,7 +121,7 @@ static void passes_that_never_fit_wait_for_a_person(void **state)
     scene_await_sql("SELECT count(*) FROM migration WHERE error LIKE '%longer than what is agreed%'");
     scene_expect("SELECT state FROM migration", "copying");
     int64_t passes = pg_number(scene.pg, "SELECT passes FROM migration");
-    assert_in_range(passes, 4, 30);
+    assert_in_range(passes, 4, 10);
     refused(scene_try(MIGRATION_EVENT_CUTOVER, -1), ERR_CONFLICT);
     char *looked = scene_text("SELECT 'SELECT count(*) FROM job WHERE fence > ' || fence + 2 FROM job");
     scene.hurry = true;

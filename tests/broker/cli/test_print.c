@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "broker/base/json.h"
-#include "broker/cli/cli.h"
+#include "broker/cli/commands.h"
 
 #define CSI8 "\xc2\x9b"         /* U+009B, what ESC [ is in eight bits */
 #define OVERRIDE "\xe2\x80\xae" /* U+202E, right to left from here */
@@ -172,13 +172,56 @@ static int tear_down(void **state)
     return 0;
 }
 
+static char *brief(const char *text)
+{
+    json_t *migration;
+    struct cli cli = {.arena = arena};
+    size_t length;
+    char *printed = NULL;
+    assert_null(json_parse_in(arena, text, strlen(text), &migration));
+    FILE *saved = stdout;
+    stdout = open_memstream(&printed, &length);
+    cli_print_migration(&cli, migration);
+    fclose(stdout);
+    stdout = saved;
+    return printed;
+}
+
+#define MOVE                                                                                              \
+    "\"id\": \"m-1\", \"name\": \"web\", \"method\": \"warm\", \"source\": {\"cloud\": \"a\", \"zone\": " \
+    "\"x\"},"                                                                                             \
+    " \"target\": {\"cloud\": \"b\", \"zone\": \"y\"}"
+
+/* Where a move is and whose word it waits for, with the reason of what went wrong and nothing that drives a
+ * terminal. */
+static void test_migration(void **state)
+{
+    (void)state;
+    char *text = brief("{" MOVE ", \"state\": \"consented\", \"approvals\": \"unit+platform\","
+                       " \"approved\": [{\"part\": \"platform\", \"principal\": \"p\"}]}");
+    assert_string_equal(text, "web: consented\n  migration  m-1\n  move       warm, a/x to b/y\n"
+                              "  next       the unit: yunqiao migrate approve\n");
+    free(text);
+    text =
+        brief("{" MOVE
+              ", \"state\": \"cancelled\", \"downtime_seconds\": 60, \"downtime\": {\"predicted_ms\": 1500},"
+              " \"ledger\": [{\"removed_at\": \"2026-11-24T03:04:05Z\"}, {}],"
+              " \"history\": [{\"event\": \"broken\", \"reason\": \"no\\u001b[31m disk\", \"at\": \"t\"},"
+              " {\"event\": \"done\", \"at\": \"2026-11-24T03:04:05Z\"}]}");
+    assert_non_null(strstr(text, "  downtime   about 1500 ms, 60 s are agreed\n"));
+    assert_non_null(strstr(text, "  made       1 of 2 things that were made for it are there\n"));
+    assert_non_null(strstr(text, "  because    broken: no [31m disk\n"));
+    assert_null(strstr(text, "next"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_width),        cmocka_unit_test(test_cut),
         cmocka_unit_test(test_safe),         cmocka_unit_test(test_moment),
         cmocka_unit_test(test_table),        cmocka_unit_test(test_hostile_table),
-        cmocka_unit_test(test_single_thing),
+        cmocka_unit_test(test_single_thing), cmocka_unit_test(test_migration),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
