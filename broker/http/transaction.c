@@ -184,13 +184,24 @@ static struct error *pull(struct run *run)
     return NULL;
 }
 
+static bool has_it(const struct run *run)
+{
+    struct response *head = response_new(run->final.status);
+    if (run->final.etag)
+        response_etag(head, run->final.etag);
+    bool same = unchanged(run, head);
+    response_unref(head);
+    return same;
+}
+
 static struct error *stream_body(struct db *db, void *context)
 {
     struct run *run = context;
     if (run->call->flow)
         return error_new(ERR_UNAVAILABLE, "what was being sent cannot be begun again");
     TRY(run_handler(run, db));
-    return run->answer.source && strcmp(run->call->method, "HEAD") != 0 ? pull(run) : NULL;
+    bool sends = run->answer.source && strcmp(run->call->method, "HEAD") != 0 && !has_it(run);
+    return sends ? pull(run) : NULL;
 }
 
 /* Where the handler names no unit, it is the caller's: its administrator reads there what was done. */

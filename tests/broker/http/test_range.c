@@ -120,6 +120,19 @@ static void a_part_is_told_and_given(void **state)
     }
 }
 
+/* Nobody pays for what he has already. */
+static void what_one_has_is_not_sent(void **state)
+{
+    static const char *const headers[] = {"if-none-match", "\"" ETAG "\"", NULL};
+    (void)state;
+    const struct h2_reply *reply = h2_call(
+        client, &(struct h2_request){
+                    .method = "GET", .path = "/v1/thing/whole", .token = fixture.alice, .headers = headers});
+    assert_int_equal(reply->status, 304);
+    assert_int_equal(reply->length, 0);
+    expect(ask("GET", "whole", NULL, NULL), 200, 0, SIZE); /* and the stream is as good as ever */
+}
+
 static void what_is_no_range_is_ignored(void **state)
 {
     static const char *const none[] = {
@@ -196,9 +209,10 @@ static void bytes_come_as_they_are(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_part_is_told_and_given), cmocka_unit_test(what_is_no_range_is_ignored),
-        cmocka_unit_test(beyond_the_end_is_416),    cmocka_unit_test(only_if_it_is_the_same),
-        cmocka_unit_test(a_short_one_is_cut),       cmocka_unit_test(bytes_come_as_they_are),
+        cmocka_unit_test(a_part_is_told_and_given),    cmocka_unit_test(what_one_has_is_not_sent),
+        cmocka_unit_test(what_is_no_range_is_ignored), cmocka_unit_test(beyond_the_end_is_416),
+        cmocka_unit_test(only_if_it_is_the_same),      cmocka_unit_test(a_short_one_is_cut),
+        cmocka_unit_test(bytes_come_as_they_are),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
