@@ -6,6 +6,15 @@
 #include "broker/base/id.h"
 
 /* Hosts as they are gathered. */
+#define READ_MAX 2000 /* reports of one request, with what providers said: they are not small */
+
+/* An assessment that was read: however often it is named, it is read once. */
+struct known {
+    struct assessment assessment;
+    struct assessment_host *hosts;
+    size_t count;
+};
+
 struct gathering {
     struct db *db;
     struct arena *arena;
@@ -13,6 +22,8 @@ struct gathering {
     const char *unit; /* NULL: none yet */
     struct wave_member members[WAVE_STORED_HOSTS_MAX];
     size_t count;
+    struct known *known;
+    size_t known_count, read;
     json_t *left_out;
     const char *clouds[2 * WAVE_STORED_HOSTS_MAX], *systems[WAVE_STORED_HOSTS_MAX];
     size_t cloud_count, system_count;
@@ -102,6 +113,13 @@ static struct error *open_assessment(struct gathering *g, const char *id, const 
                                      struct assessment *ret_assessment, struct assessment_host **ret_hosts,
                                      size_t *ret_count)
 {
+    for (size_t i = 0; i < g->known_count; i++)
+        if (!strcmp(g->known[i].assessment.id, id)) {
+            *ret_assessment = g->known[i].assessment;
+            *ret_hosts = g->known[i].hosts;
+            *ret_count = g->known[i].count;
+            return NULL;
+        }
     struct error *error = id_valid(id) ? assessment_get(g->db, g->arena, id, ret_assessment)
                                        : error_new(ERR_NOT_FOUND, "no such assessment");
     if (error && error_code(error) == ERR_NOT_FOUND) {
@@ -114,7 +132,13 @@ static struct error *open_assessment(struct gathering *g, const char *id, const 
     if (g->unit && strcmp(g->unit, ret_assessment->unit))
         return error_member(pointer, "is of another unit than those before it");
     g->unit = ret_assessment->unit;
-    return assessment_hosts(g->db, g->arena, ret_assessment, ret_hosts, ret_count);
+    TRY(assessment_hosts(g->db, g->arena, ret_assessment, ret_hosts, ret_count));
+    g->read += *ret_count;
+    if (g->read > READ_MAX)
+        return error_member(pointer, "is one too many: those named have more than %d machines together",
+                            READ_MAX);
+    g->known[g->known_count++] = (struct known){*ret_assessment, *ret_hosts, *ret_count};
+    return NULL;
 }
 
 static struct error *add_assessment(struct gathering *g, const char *id, const char *pointer)
@@ -159,6 +183,7 @@ static struct error *gather(struct gathering *g, const struct wave_wish *wish)
 {
     const struct wave_host_wish *hosts = wish->hosts.items;
     g->left_out = json_hold(g->arena, json_array());
+    g->known = arena_array(g->arena, wish->assessments.count + wish->hosts.count + 1, sizeof *g->known);
     for (size_t i = 0; i < wish->assessments.count; i++)
         TRY(add_assessment(g, wish->assessments.items[i], arena_printf(g->arena, "/assessments/%zu", i)));
     for (size_t i = 0; i < wish->hosts.count; i++)

@@ -37,8 +37,9 @@ struct error *wave_say(struct db *db, struct arena *arena, const char *id, int64
     struct wave_telling word = *telling;
     enum wave_life to;
     TRY(wave_hold(db, arena, id, version, &wave));
-    TRY(wave_life_next(wave.life, word.word, &to)); /* before a job is made */
-    if (word.word == WAVE_WORD_START || word.word == WAVE_WORD_RESUME)
+    TRY(wave_life_next(wave.life, word.word, &to));          /* before a job is made */
+    bool undoes = word.word == WAVE_WORD_CANCEL && wave.job; /* also when the job that it had has failed */
+    if (word.word == WAVE_WORD_START || word.word == WAVE_WORD_RESUME || undoes)
         TRY(have_job(db, arena, &wave, &word.job));
     TRY(wave_tell(db, &wave, &word, now));
     if (wave.life == WAVE_LIFE_CANCELLED && !wave.job)
