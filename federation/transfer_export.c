@@ -252,6 +252,7 @@ static struct error *forget_pass(struct export_work *w)
     for (size_t i = 0; i < export_disk_count(w); i++)
         TRY(copy_pass_forget(export_manifest_path(w, i)));
     json_put_int(w->job->state, "copied", 0);
+    json_put_int(w->job->state, "begun", 0); /* into new files: these have something of the old ones */
     return NULL;
 }
 
@@ -430,6 +431,8 @@ static struct error *uncopy(struct job *job)
     if (error && error_code(error) != ERR_DENIED)
         return error;
     error_free(error); /* without a consent it is taken back as well */
+    if (strcmp(w.transfer.state, "working") != 0)
+        return NULL; /* it is ready, and has been told so */
     if (id) {
         struct driver_key key = resource_key(&w.instance);
         TRY(provider_call_open(job, w.instance.endpoint, NULL, NULL, &call));

@@ -8,6 +8,7 @@
 #include "broker/auth/audit.h"
 #include "broker/auth/keyring.h"
 #include "broker/base/json.h"
+#include "broker/base/log.h"
 #include "broker/http/event.h"
 #include "federation/transfer_export.h"
 #include "federation/transfer_manifest.h"
@@ -374,6 +375,15 @@ static struct error *seal_files(struct export_work *w, struct transfer_file *fil
     return NULL;
 }
 
+/* It is ready, whatever becomes of what only the making needed: the job that cleans takes it in the end. */
+static void tidy_up(const struct export_work *w)
+{
+    struct error *error = tidy(w);
+    if (error)
+        log_warning("transfer.left", LOG_TEXT("export", w->transfer.id), LOG_CAUSE(error));
+    error_free(error);
+}
+
 struct error *export_seal(struct job *job)
 {
     struct export_work w;
@@ -382,8 +392,10 @@ struct error *export_seal(struct job *job)
     struct sealing sealing = {.w = &w, .files = files};
     json_t *sealed;
     TRY(export_begin(job, &w));
-    if (strcmp(w.transfer.state, "working") != 0)
-        return tidy(&w); /* the step ran before a crash */
+    if (strcmp(w.transfer.state, "working") != 0) { /* the step ran before a crash */
+        tidy_up(&w);
+        return NULL;
+    }
     moment now = clock_now(job->clock);
     TRY(seal_files(&w, files, &sealing.count));
     json_t *manifest = json_object();
@@ -402,5 +414,6 @@ struct error *export_seal(struct job *job)
     for (size_t i = 0; i < sealing.count; i++)
         sealing.bytes += files[i].size;
     TRY(job_transaction(job, DB_READ_COMMITTED, seal_body, &sealing));
-    return tidy(&w);
+    tidy_up(&w);
+    return NULL;
 }

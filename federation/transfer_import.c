@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "broker/base/json.h"
+#include "broker/base/log.h"
 #include "broker/control/order.h"
 #include "broker/http/event.h"
 
@@ -177,17 +178,22 @@ static struct error *finish(struct job *job)
 {
     struct import_work w = {.job = job};
     TRY(job_transaction(job, DB_READ_COMMITTED, finish_body, &w));
-    return transfer_folder_remove(transfer_folder(job->context, w.transfer.id, job->arena));
+    /* It is there, whatever becomes of the files: what is left is taken by the job that cleans. */
+    struct error *error = transfer_folder_remove(transfer_folder(job->context, w.transfer.id, job->arena));
+    if (error)
+        log_warning("transfer.left", LOG_TEXT("import", w.transfer.id), LOG_CAUSE(error));
+    error_free(error);
+    return NULL;
 }
 
 static struct error *failed(struct db *db, struct job *job, const struct error *error)
 {
     struct import_work w = {.job = job};
     TRY(load(db, &w));
-    if (!strcmp(w.transfer.state, "working")) {
-        TRY(transfer_set_resource(db, &w.transfer, NULL));
-        TRY(transfer_become(db, &w.transfer, "failed", error_message(error), clock_now(job->clock)));
-    }
+    if (strcmp(w.transfer.state, "working") != 0)
+        return NULL; /* it was over before: what came after changes nothing */
+    TRY(transfer_set_resource(db, &w.transfer, NULL));
+    TRY(transfer_become(db, &w.transfer, "failed", error_message(error), clock_now(job->clock)));
     return w.operation.order ? order_failed(db, job, error)
                              : operation_end(db, &w.operation, error, NULL, clock_now(job->clock));
 }

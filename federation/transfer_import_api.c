@@ -161,7 +161,9 @@ static struct error *check_wish(struct http_call *call, const struct wish *wish)
         error_collect(&errors, "/vcpu", "must be 1 to 16 (procurement 3.2.1.1)");
     if (wish->memory_gb > 64)
         error_collect(&errors, "/memory_gb", "must be 1 to 64 (procurement 3.2.1.1)");
-    if (wish->mac && !is_mac(wish->mac))
+    if (wish->mac && principal_unit(call->principal))
+        error_collect(&errors, "/mac", "is the platform's to keep: all units share the zone's network");
+    else if (wish->mac && !is_mac(wish->mac))
         error_collect(&errors, "/mac", "must be like 52:54:00:12:34:56, of one machine");
     check_files(call, wish, &errors);
     return errors;

@@ -327,6 +327,8 @@ struct error *import_unmake(struct job *job)
 {
     struct making m;
     TRY(open_making(job, &m));
+    if (strcmp(m.w.transfer.state, "working") != 0)
+        return NULL; /* it is done, and the machine its unit's */
     for (size_t i = 0; i < m.count; i++) {
         TRY(copy_pass_forget(blocks_of(&m, i)));
         TRY(transfer_file_remove(m.w.folder, strrchr(blocks_of(&m, i), '/') + 1));

@@ -7,6 +7,10 @@
 #include "broker/base/digest.h"
 #include "broker/base/json.h"
 
+#define FILE_MAX (INT64_C(1) << 46) /* 64 TiB */
+#define VCPU_MAX 4096
+#define MEMORY_MAX (INT64_C(1) << 30) /* MB */
+
 static const char *signed_text(struct arena *arena, const char *id, const char *digest)
 {
     return arena_printf(arena, "yunqiao export|%s|%s", id, digest);
@@ -61,8 +65,8 @@ static struct error *read_files(const json_t *list, struct transfer_sealed *s)
                                     .size = json_integer_value(json_object_get(file, "size")),
                                     .sha256 = text_of(file, "sha256"),
                                     .sm3 = text_of(file, "sm3")};
-        if (!f->name || !transfer_name_valid(f->name) || f->size < 1 || !is_digest(f->sha256) ||
-            !is_digest(f->sm3))
+        if (!f->name || !transfer_name_valid(f->name) || f->size < 1 || f->size > FILE_MAX ||
+            !is_digest(f->sha256) || !is_digest(f->sm3))
             return bad("names a file without a proper name, size or digests");
         s->file_count = i + 1;
     }
@@ -108,7 +112,8 @@ static struct error *read_manifest(const json_t *manifest, struct transfer_seale
     s->vcpu = json_integer_value(json_object_get(machine, "vcpu"));
     s->memory_mb = json_integer_value(json_object_get(machine, "memory_mb"));
     if (!s->id || !s->format || transfer_format_find(s->format) == TRANSFER_FORMAT_COUNT || !s->name ||
-        !s->architecture || !s->firmware || s->vcpu < 1 || s->memory_mb < 1)
+        !s->architecture || !s->firmware || s->vcpu < 1 || s->vcpu > VCPU_MAX || s->memory_mb < 1 ||
+        s->memory_mb > MEMORY_MAX)
         return bad("does not say what the machine is");
     TRY(read_files(json_object_get(manifest, "files"), s));
     return read_disks(json_object_get(machine, "disks"), s);

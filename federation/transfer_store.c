@@ -71,9 +71,8 @@ static const struct db_statement set_received = {
 /* One at a time, so that two cannot both take the last of it. */
 static const struct db_statement lock_space = {"transfer_lock_space",
                                                "SELECT pg_advisory_xact_lock(4040, 1)"};
-static const struct db_statement sum_space = {
-    "transfer_sum_space", "SELECT coalesce(sum(bytes), 0)::bigint FROM transfer WHERE ended_at IS NULL"
-                          " AND NOT (unit_id = $1 AND id = $2)"};
+static const struct db_statement sum_space = {"transfer_sum_space",
+                                              "SELECT transfer_space_of_others($1, $2)"};
 static const struct db_statement set_space = {
     "transfer_set_space", "UPDATE transfer SET bytes = $3 WHERE unit_id = $1 AND id = $2"};
 

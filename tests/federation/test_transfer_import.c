@@ -330,6 +330,14 @@ static void what_is_declared_badly(void **state)
     assert_non_null(strstr(desk_text(full, "detail"), "space for exports and imports"));
     desk_services()->transfer_space = 1000000000;
     desk_expect("SELECT count(*) FROM transfer", "0");
+    /* What units that he does not see have of the space counts as well. */
+    (void)declare(arena, arena_printf(arena, "{" PLACE SIZE ",\"format\":\"raw\",%s}", good));
+    pg_exec(house.pg,
+            "INSERT INTO transfer SELECT (jsonb_populate_record(t, jsonb_build_object('unit_id', 'v',"
+            " 'id', gen_random_uuid(), 'bytes', 990000000))).* FROM transfer t");
+    full = desk_call(arena, ENGINEER, "POST", "/v1/imports",
+                     arena_printf(arena, "{" PLACE SIZE ",\"format\":\"raw\",%s}", good), 409);
+    assert_non_null(strstr(desk_text(full, "detail"), "space for exports and imports"));
 }
 
 static void a_false_seal_is_refused(void **state)
@@ -384,6 +392,43 @@ static void what_another_broker_sealed(void **state)
         pg_exec(house.pg, "DELETE FROM transfer_file; DELETE FROM transfer");
     }
     it_came(arena, false);
+    forget_files();
+}
+
+static void absurd_sizes_are_refused(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    char digest[DIGEST_HEX];
+    transfer_run();
+    json_t *sealed = exported(arena, "raw"), *manifest = json_object_get(sealed, "manifest"), *file;
+    size_t i;
+    json_array_foreach (json_object_get(manifest, "files"), i, file)
+        json_put_int(file, "size", INT64_MAX);
+    const char *text = json_canonical(arena, manifest);
+    digest_sm3(text, strlen(text), digest);
+    json_put_text(sealed, "digest_sm3", digest);
+    json_put_text(json_object_get(sealed, "signature"), "kid", "of-another-broker");
+    (void)desk_call(arena, ENGINEER, "POST", "/v1/imports",
+                    arena_printf(arena, "{" PLACE ",\"manifest\":%s}", json_canonical(arena, sealed)), 422);
+    forget_files();
+}
+
+/* Once it is there and billed, nothing that happens to its files takes it back. */
+static void what_is_done_stays(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    transfer_run();
+    json_t *sealed = exported(arena, "raw");
+    const char *id =
+        declare(arena, arena_printf(arena, "{" PLACE ",\"manifest\":%s}", json_canonical(arena, sealed)));
+    send_all(arena, id);
+    const char *folder = arena_printf(arena, "%s/%s/kept", desk_services()->transfer_dir, id);
+    const char *const argv[] = {"mkdir", folder, NULL}; /* which the folder is not emptied of */
+    assert_int_equal(transfer_do(argv), 0);
+    assert_string_equal(transfer_await(start(arena, id), 0), "succeeded");
+    it_came(arena, false);
+    const char *const gone[] = {"rmdir", folder, NULL};
+    assert_int_equal(transfer_do(gone), 0);
     forget_files();
 }
 
@@ -561,11 +606,12 @@ static int rest(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(raw_with_a_manifest),          TEST(qcow2_with_a_manifest),   TEST(vmdk_with_a_manifest),
-        TEST(ova_with_a_manifest),          TEST(ova_from_elsewhere),      TEST(pieces_and_offsets),
-        TEST(what_is_declared_badly),       TEST(a_false_seal_is_refused), TEST(what_another_broker_sealed),
-        TEST(a_broken_byte_is_refused),     TEST(hostile_images),          TEST(what_fails_leaves_nothing),
-        TEST(it_is_deleted_and_it_expires), TEST(killed_and_gone_on),
+        TEST(raw_with_a_manifest),      TEST(qcow2_with_a_manifest),     TEST(vmdk_with_a_manifest),
+        TEST(ova_with_a_manifest),      TEST(ova_from_elsewhere),        TEST(pieces_and_offsets),
+        TEST(what_is_declared_badly),   TEST(a_false_seal_is_refused),   TEST(what_another_broker_sealed),
+        TEST(absurd_sizes_are_refused), TEST(what_is_done_stays),        TEST(a_broken_byte_is_refused),
+        TEST(hostile_images),           TEST(what_fails_leaves_nothing), TEST(it_is_deleted_and_it_expires),
+        TEST(killed_and_gone_on),
     };
     transfer_maybe_broker(argc, argv);
     if (argc > 1)
