@@ -114,12 +114,15 @@ static const struct db_statement set_passed = {
     "UPDATE migration SET passes = $3, passed_at = $4, predicted_us = $5, progress = NULL"
     " WHERE unit_id = $1 AND id = $2"};
 
-/* A test boot that passed tells of the start too, with the time that it had to stay up. */
+/* Of the last move that has it. A test boot that passed tells of the start too. */
 static const struct db_statement select_measured = {
     "migration_measured",
-    "SELECT max(m.stop_us), coalesce(max(m.start_us), (extract(epoch FROM max(t.ended_at - t.booted_at)) *"
-    " 1000000)::bigint) FROM migration m LEFT JOIN migration_test t ON t.unit_id = m.unit_id"
-    " AND t.migration_id = m.id AND t.outcome = 'passed' WHERE m.unit_id = $1 AND m.resource_id = $2"};
+    "SELECT (array_agg(m.stop_us ORDER BY m.created_at DESC) FILTER (WHERE m.stop_us IS NOT NULL))[1],"
+    " coalesce((array_agg(m.start_us ORDER BY m.created_at DESC) FILTER (WHERE m.start_us IS NOT NULL))[1],"
+    " (extract(epoch FROM min(greatest(t.ended_at - t.booted_at - make_interval(secs => t.stays_seconds),"
+    " interval '0'))) * 1000000)::bigint) FROM migration m LEFT JOIN migration_test t ON t.unit_id ="
+    " m.unit_id AND t.migration_id = m.id AND t.outcome = 'passed' WHERE m.unit_id = $1 AND m.resource_id ="
+    " $2"};
 
 /* Of stopping and starting the machine; one that is off has neither. */
 static struct error *predict_power(struct db *db, const struct migration_work *work, int64_t *ret_us)

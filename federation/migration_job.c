@@ -25,6 +25,9 @@
 /* Of hypervisors that refuse a move when they are asked: it may be of the moment, a connection that comes up,
  * a slot that is taken. */
 #define REFUSALS_MAX 4
+#define AGAIN_MAX                                                                                          \
+    5              /* times that a state is begun anew, what its first steps made being undone by somebody \
+                    */
 #define FLAT_MAX 3 /* passes in a row that do not get shorter */
 
 static struct error *check_consent(struct db *db, struct migration_work *work, moment now, bool *ret_good)
@@ -139,6 +142,7 @@ static struct error *after_body(struct db *db, void *context)
     TRY(migration_load_work(db, work, row.unit, row.id));
     work->row.target.ref = row.target.ref;
     TRY(migration_after(db, work, doing->effect, now));
+    json_put_int(work->job->state, "tries", 0);
     TRY(job_save(work->job));
     return migration_stepped(db, &work->row, row.step < count ? row.step + 1 : count, now);
 }
@@ -148,8 +152,10 @@ static struct error *write_effect(struct migration_work *work, enum migration_ef
     struct doing doing = {work, effect};
     if (work->found != MIGRATION_EVENT_COUNT)
         return tell(work, work->found, work->found_why);
-    if (work->wait_us)
+    if (work->wait_us) {
+        json_put_int(work->job->state, "tries", 0);
         return job_wait(work->job, work->wait_us);
+    }
     return job_transaction(work->job, DB_READ_COMMITTED, after_body, &doing);
 }
 
@@ -223,6 +229,22 @@ static int64_t count_try(struct migration_work *work)
     json_put_text(state, "at", at);
     json_put_int(state, "tries", tries + 1);
     return tries + 1;
+}
+
+/* How often this state was begun anew lately. */
+static int64_t count_again(struct migration_work *work)
+{
+    json_t *state = work->job->state;
+    const char *at = migration_state_name(work->row.state);
+    const char *before = json_string_value(json_object_get(state, "again_in"));
+    moment now = clock_now(work->job->clock);
+    bool lately = now - json_integer_value(json_object_get(state, "again_at")) < MOMENT_HOUR;
+    int64_t times =
+        before && lately && !strcmp(before, at) ? json_integer_value(json_object_get(state, "again")) : 0;
+    json_put_text(state, "again_in", at);
+    json_put_int(state, "again_at", now);
+    json_put_int(state, "again", times + 1);
+    return times + 1;
 }
 
 static bool may_heal(enum error_code code)
@@ -305,6 +327,11 @@ static struct error *failed(struct migration_work *work, struct error *error, bo
         TRY(note_trouble(work, text));
         *ret_again = false;
         return job_wait(work->job, wait < TRY_MOST_US ? wait : TRY_MOST_US);
+    }
+    if (!migration_allows(work->row.state, MIGRATION_EVENT_BROKEN)) { /* nothing breaks it: it waits */
+        TRY(note_trouble(work, text));
+        *ret_again = false;
+        return job_wait(work->job, TRY_MOST_US);
     }
     json_put_int(work->job->state, "tries", 0);
     if (is_test(work))
@@ -449,7 +476,8 @@ static struct error *act(struct migration_work *work, const struct migration_dec
                     : why                                        ? why
                                                                  : work->found_why);
     case MIGRATION_ACT_AGAIN:
-        count_try(work);
+        if (is_overdue(work) || count_again(work) > AGAIN_MAX)
+            return tell(work, MIGRATION_EVENT_BROKEN, why);
         return job_transaction(work->job, DB_READ_COMMITTED, again_body, work);
     case MIGRATION_ACT_WAIT:
         *ret_again = false;

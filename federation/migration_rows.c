@@ -280,7 +280,7 @@ struct error *migration_before(struct db *db, struct migration_work *work, enum 
 static const struct db_statement set_stopped = {
     "migration_set_stopped",
     "UPDATE migration SET stop_us = (extract(epoch FROM $3 - down_at) * 1000000)::bigint"
-    " WHERE unit_id = $1 AND id = $2 AND was_on AND down_at <= $3"};
+    " WHERE unit_id = $1 AND id = $2 AND was_on AND down_at <= $3 AND stop_us IS NULL"};
 
 static const struct db_statement set_predicted = {
     "migration_set_predicted", "UPDATE migration SET predicted_us = $3 WHERE unit_id = $1 AND id = $2"};

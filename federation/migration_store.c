@@ -277,7 +277,8 @@ struct error *migration_known(struct db *db, const struct migration_row *m, bool
     TRY(db_query_one(db, &select_known, DB_VALUES(db_text(m->unit), db_text(m->id), db_text(m->approvals)),
                      "such migration", &rows));
     const char *conversion = json_string_value(json_object_get(m->conversion, "state"));
-    bool torn = conversion && !strcmp(conversion, "running");
+    /* One that failed has touched the disks as well, until the move is told that it is broken. */
+    bool torn = conversion && (!strcmp(conversion, "running") || !strcmp(conversion, "failed"));
     *ret_facts = (struct migration_facts){
         .method = m->method,
         .convert = torn || (conversion && !strcmp(conversion, "planned")),

@@ -108,6 +108,9 @@ static struct error *make_overlays(struct trial *t)
         TRY(kvm_step(t->call, 20 + (int)(40 * i / original->disk_count), "lay overlays over the disks"));
         if (kvm_disk_exported(t->call->arena, &original->disks[i]))
             TRY(make_overlay(t, &original->disks[i]));
+        else if (!kvm_disk_removable(t->call->arena, &original->disks[i]))
+            return error_new(ERR_UNSUPPORTED, "disk \"%s\" is none that a test could have an overlay of",
+                             original->disks[i].target ? original->disks[i].target : "");
     }
     return t->pool ? NULL : error_new(ERR_UNSUPPORTED, "an instance without disks");
 }

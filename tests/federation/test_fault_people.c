@@ -229,6 +229,29 @@ static void a_held_source_that_is_set_free_is_told(void **state)
     scene_kill(broker);
 }
 
+/* What commits itself waits as long as that is not safe, and nobody has to call the job back to life. */
+static void what_commits_itself_waits_for_the_fence(void **state)
+{
+    pid_t broker = begin(MIGRATION_WARM);
+    go(broker, "synced");
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    folder_cloud_fence(scene.source, MOVE_INSTANCE, false);
+    scene_accept();
+    scene.hurry = true;
+    pg_exec(scene.pg, "UPDATE migration SET commits_itself = true, hold_until = now()");
+    scene_wake();
+    char *tried = scene_text(
+        "SELECT 'SELECT count(*) FROM job WHERE fence > ' || fence + 20 FROM job WHERE type = 'migrate'");
+    scene_await_sql(tried);
+    free(tried);
+    scene_expect("SELECT state FROM migration", "holding");
+    folder_cloud_fence(scene.source, MOVE_INSTANCE, true);
+    go(broker, "committed");
+    scene_check(true);
+    scene_kill(broker);
+}
+
 static void begin_off(void)
 {
     scene_begin("folder", MIGRATION_WARM, 0);
@@ -310,6 +333,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_source_that_comes_back_all_the_time),
         cmocka_unit_test(a_fence_that_is_taken_off_by_hand),
         cmocka_unit_test(a_held_source_that_is_set_free_is_told),
+        cmocka_unit_test(what_commits_itself_waits_for_the_fence),
         cmocka_unit_test(a_machine_that_was_off_stays_off),
         cmocka_unit_test(a_source_that_crashes_while_it_is_copied),
     };

@@ -204,6 +204,21 @@ static void cut_short(void **state)
     commit(broker);
 }
 
+/* It failed and was written down, and the broker died before the move was told: the disks are as torn. */
+static void failed_and_not_told(void **state)
+{
+    converter("[ -e $here/begun ] || { " SPOILS "; sleep 600; }; " CONVERTS);
+    pid_t broker = cut_over("debian12", "required");
+    await_begun();
+    scene_kill(broker);
+    pg_exec(scene.pg, "UPDATE migration SET conversion = jsonb_set(conversion, '{state}', '\"failed\"')");
+    broker = scene_broker(0);
+    assert_true(scene_await(broker, "holding"));
+    assert_true(converted(scene.target));
+    scene_expect(CONVERSION, "done");
+    commit(broker);
+}
+
 /* Whoever is there to see it dies each time: not for ever. */
 static void cut_short_again_and_again(void **state)
 {
@@ -243,6 +258,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_that_kills_itself),
         cmocka_unit_test(one_that_hangs),
         cmocka_unit_test(cut_short),
+        cmocka_unit_test(failed_and_not_told),
         cmocka_unit_test(cut_short_again_and_again),
         cmocka_unit_test(cancelled_meanwhile),
     };
