@@ -119,10 +119,9 @@ static const struct db_statement select_measured = {
     "migration_measured",
     "SELECT (array_agg(m.stop_us ORDER BY m.created_at DESC) FILTER (WHERE m.stop_us IS NOT NULL))[1],"
     " coalesce((array_agg(m.start_us ORDER BY m.created_at DESC) FILTER (WHERE m.start_us IS NOT NULL))[1],"
-    " (extract(epoch FROM min(greatest(t.ended_at - t.booted_at - make_interval(secs => t.stays_seconds),"
-    " interval '0'))) * 1000000)::bigint) FROM migration m LEFT JOIN migration_test t ON t.unit_id ="
-    " m.unit_id AND t.migration_id = m.id AND t.outcome = 'passed' WHERE m.unit_id = $1 AND m.resource_id ="
-    " $2"};
+    " min(greatest((extract(epoch FROM t.ended_at - t.booted_at) - t.stays_seconds) * 1000000, 0)::bigint)"
+    " FILTER (WHERE t.id IS NOT NULL)) FROM migration m LEFT JOIN migration_test t ON t.unit_id = m.unit_id"
+    " AND t.migration_id = m.id AND t.outcome = 'passed' WHERE m.unit_id = $1 AND m.resource_id = $2"};
 
 /* Of stopping and starting the machine; one that is off has neither. */
 static struct error *predict_power(struct db *db, const struct migration_work *work, int64_t *ret_us)

@@ -99,7 +99,7 @@ static void the_predicted_downtime_is_all_of_it(void **state)
     scene_say(MIGRATION_EVENT_START);
     broker = scene_broker(0);
     scene_await_sql("SELECT count(*) FROM migration WHERE passes > 0 AND id = '" MOVE_ID "'");
-    assert_in_range(pg_number(scene.pg, PREDICTED), 19, 43);
+    assert_in_range(pg_number(scene.pg, PREDICTED), 9, 18); /* 4 + 2 + 3: it stayed up for 10 of the 12 */
     scene_kill(broker);
 
     scene_begin("folder", MIGRATION_WARM, 0);
