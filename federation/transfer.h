@@ -16,8 +16,9 @@
 #include "broker/jobs/job.h"
 
 #define TRANSFER_DISKS_MAX 16
-#define TRANSFER_FILES_MAX 20 /* disks, descriptor, manifest … */
-#define TRANSFER_NAME_MAX 99  /* bytes of a file's name, what a tar header takes */
+#define TRANSFER_FILES_MAX 20                /* disks, descriptor, manifest … */
+#define TRANSFER_FILE_MAX (INT64_C(1) << 46) /* 64 TiB: sums of TRANSFER_FILES_MAX of them fit */
+#define TRANSFER_NAME_MAX 99                 /* bytes of a file's name, what a tar header takes */
 #define TRANSFER_FORMATS(X)                                        \
     X(TRANSFER_RAW, "raw", "raw", "img")                           \
     X(TRANSFER_QCOW2, "qcow2", "qcow2", "qcow2")                   \

@@ -13,7 +13,6 @@
 #include "federation/transfer_manifest.h"
 
 #define IMPORT "import"
-#define FILE_MAX (INT64_C(1) << 46) /* 64 TiB */
 #define BESIDE ((int64_t)64 << 20)  /* digests of blocks, and what else lies beside the files */
 
 struct declared {
@@ -40,7 +39,7 @@ static const struct json_member file_members[] = {
     {JSON_MEMBER(struct declared, name), .want = JSON_WANT_TEXT, .flags = JSON_REQUIRED, .min = 1,
      .max = TRANSFER_NAME_MAX},
     {JSON_MEMBER(struct declared, size), .want = JSON_WANT_INT, .flags = JSON_REQUIRED, .min = 512,
-     .max = FILE_MAX},
+     .max = TRANSFER_FILE_MAX},
     {JSON_MEMBER(struct declared, sha256), .want = JSON_WANT_TEXT, .flags = JSON_REQUIRED, .min = 64,
      .max = 64},
     {JSON_MEMBER(struct declared, sm3), .want = JSON_WANT_TEXT, .min = 64, .max = 64},
@@ -226,7 +225,7 @@ static struct error *insert(struct http_call *call, const struct wish *wish, str
         const struct transfer_file file = {
             .name = files[i].name, .size = files[i].size, .sha256 = files[i].sha256, .sm3 = files[i].sm3};
         TRY(transfer_add_file(call->db, import, i + 1, &file));
-        bytes += files[i].size; /* at most TRANSFER_FILES_MAX × FILE_MAX */
+        bytes += files[i].size; /* at most TRANSFER_FILES_MAX × TRANSFER_FILE_MAX */
     }
     TRY(transfer_take_space(call->db, import, bytes, services->transfer_space));
     return transfer_clean_add(call->db, call->arena, import, call->now + services->transfer_keep_us,

@@ -7,7 +7,6 @@
 #include "broker/base/digest.h"
 #include "broker/base/json.h"
 
-#define FILE_MAX (INT64_C(1) << 46) /* 64 TiB */
 #define VCPU_MAX 4096
 #define MEMORY_MAX (INT64_C(1) << 30) /* MB */
 
@@ -65,7 +64,7 @@ static struct error *read_files(const json_t *list, struct transfer_sealed *s)
                                     .size = json_integer_value(json_object_get(file, "size")),
                                     .sha256 = text_of(file, "sha256"),
                                     .sm3 = text_of(file, "sm3")};
-        if (!f->name || !transfer_name_valid(f->name) || f->size < 1 || f->size > FILE_MAX ||
+        if (!f->name || !transfer_name_valid(f->name) || f->size < 1 || f->size > TRANSFER_FILE_MAX ||
             !is_digest(f->sha256) || !is_digest(f->sm3))
             return bad("names a file without a proper name, size or digests");
         s->file_count = i + 1;
