@@ -252,6 +252,55 @@ static void what_commits_itself_waits_for_the_fence(void **state)
     scene_kill(broker);
 }
 
+/* Who takes the target's fence off while it is cut over: the state is begun anew a few times, then a person
+ * is asked, for neither side is made to run while the other one might. */
+static void a_target_that_is_set_free_ends_the_cut_over(void **state)
+{
+    pid_t broker = begin(MIGRATION_WARM);
+    go(broker, "synced");
+    scene_kill(broker);
+    folder_cloud_fence(scene.target, MOVE_INSTANCE, false);
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    broker = scene_broker(0);
+    go(broker, "failed");
+    scene_expect("SELECT failed_in FROM migration", "cancelling");
+    scene_expect("SELECT string_agg(event, ',' ORDER BY number) FROM migration_history WHERE from_state ="
+                 " 'cutting-over'",
+                 "broken");
+    assert_false(folder_cloud_look(scene.source, MOVE_INSTANCE).running);
+    folder_cloud_fence(scene.target, MOVE_INSTANCE, true);
+    scene_say(MIGRATION_EVENT_CANCEL);
+    go(broker, "cancelled");
+    scene_check(false);
+    scene_kill(broker);
+}
+
+/* Trouble of long ago does not count: a move that waits for its window for weeks is not given up because
+ * something failed twelve times in all. */
+static void what_went_well_ends_the_count_of_tries(void **state)
+{
+    pid_t broker = begin(MIGRATION_WARM);
+    go(broker, "synced");
+    scene_kill(broker);
+    pg_exec(scene.pg, "UPDATE job SET saved = saved || '{\"at\": \"synced/0\", \"tries\": 11}'");
+    pg_exec(scene.pg, "UPDATE migration SET passed_at = passed_at - interval '1 hour'");
+    char *more =
+        scene_text("SELECT 'SELECT count(*) FROM migration WHERE passes > ' || passes FROM migration");
+    broker = scene_broker(0);
+    scene_wake();
+    scene_await_sql(more);
+    free(more);
+    scene_kill(broker);
+    pg_exec(scene.pg, "UPDATE migration SET passed_at = passed_at - interval '1 hour'");
+    more = scene_text("SELECT 'SELECT count(*) FROM migration WHERE passes > ' || passes FROM migration");
+    broker = scene_broker_failing("export_open", "busy", 1);
+    scene_wake();
+    scene_await_sql(more);
+    free(more);
+    scene_expect("SELECT state FROM migration", "synced");
+    scene_kill(broker);
+}
+
 static void begin_off(void)
 {
     scene_begin("folder", MIGRATION_WARM, 0);
@@ -334,6 +383,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_fence_that_is_taken_off_by_hand),
         cmocka_unit_test(a_held_source_that_is_set_free_is_told),
         cmocka_unit_test(what_commits_itself_waits_for_the_fence),
+        cmocka_unit_test(a_target_that_is_set_free_ends_the_cut_over),
+        cmocka_unit_test(what_went_well_ends_the_count_of_tries),
         cmocka_unit_test(a_machine_that_was_off_stays_off),
         cmocka_unit_test(a_source_that_crashes_while_it_is_copied),
     };
