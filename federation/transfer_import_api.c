@@ -13,7 +13,7 @@
 #include "federation/transfer_manifest.h"
 
 #define IMPORT "import"
-#define BESIDE ((int64_t)64 << 20)  /* digests of blocks, and what else lies beside the files */
+#define BESIDE ((int64_t)64 << 20) /* digests of blocks, and what else lies beside the files */
 
 struct declared {
     const char *name, *sha256, *sm3;
