@@ -15,6 +15,8 @@
 #define LOOK_AGAIN_US MOMENT_SECOND          /* a state is asked for again even when no event came */
 #define PRESS_AGAIN_US (5 * MOMENT_SECOND)   /* a guest that was still starting misses its power button */
 #define REBOOT_GRACE_US (20 * MOMENT_SECOND) /* for a guest to shut down before it is reset */
+#define STARTING_US (5 * MOMENT_SECOND)      /* for libvirt to have a process for what it is starting */
+#define STARTING_LOOK_US (MOMENT_SECOND / 5)
 
 struct power {
     enum driver_power power;
@@ -121,9 +123,9 @@ struct error *kvm_instance_describe(struct driver_session *session, struct arena
     return NULL;
 }
 
-struct error *kvm_instance_get(struct driver_session *session, const struct driver_call *call,
-                               const struct driver_key *key, virDomainPtr *ret_domain,
-                               struct kvm_domain *ret_definition)
+static struct error *look_up(struct driver_session *session, const struct driver_call *call,
+                             const struct driver_key *key, virDomainPtr *ret_domain,
+                             struct kvm_domain *ret_definition)
 {
     const char *id = key->id ? key->id : key->ref;
     if (!id)
@@ -138,13 +140,49 @@ struct error *kvm_instance_get(struct driver_session *session, const struct driv
     return NULL;
 }
 
+/* What is being started is locked, and most calls would wait 30 s for it. One that libvirt was starting when
+ * it was killed stays so for ever: before there is a process a daemon that comes back takes the record for
+ * that of a domain that is off, keeps it active, and not even virsh destroy gets the lock. */
+static struct error *check_started(struct driver_session *session, const struct driver_call *call,
+                                   virDomainPtr domain, bool *ret_waited)
+{
+    *ret_waited = false;
+    for (int64_t until = moment_monotonic() + STARTING_US;;) {
+        int state, reason;
+        if (virDomainGetState(domain, &state, &reason, 0) < 0)
+            return kvm_fault(session->connection, "could not ask for an instance's state");
+        if (state != VIR_DOMAIN_PAUSED || reason != VIR_DOMAIN_PAUSED_STARTING_UP)
+            return NULL;
+        if (moment_monotonic() >= until)
+            return error_new(
+                ERR_BUSY,
+                "libvirt is starting domain %s; if it was killed while it did, stop libvirtd on the"
+                " host, remove /run/libvirt/qemu/%s.xml and start libvirtd",
+                virDomainGetName(domain), virDomainGetName(domain));
+        *ret_waited = true;
+        TRY(kvm_step(call, 0, "wait for libvirt to start it"));
+        kvm_events_wait(session->events, kvm_events_seen(session->events),
+                        moment_monotonic() + STARTING_LOOK_US);
+    }
+}
+
+struct error *kvm_instance_get(struct driver_session *session, const struct driver_call *call,
+                               const struct driver_key *key, virDomainPtr *ret_domain,
+                               struct kvm_domain *ret_definition)
+{
+    bool waited;
+    TRY(look_up(session, call, key, ret_domain, ret_definition));
+    TRY(check_started(session, call, *ret_domain, &waited));
+    return waited ? look_up(session, call, key, ret_domain, ret_definition) : NULL;
+}
+
 struct error *kvm_instance_find(struct driver_session *session, const struct driver_call *call,
                                 const struct driver_key *key, struct driver_instance *ret_instance)
 {
     TRY(kvm_step(call, 0, "look up the instance"));
     virDomainPtr domain;
     struct kvm_domain definition;
-    TRY(kvm_instance_get(session, call, key, &domain, &definition));
+    TRY(look_up(session, call, key, &domain, &definition));
     return kvm_instance_describe(session, call->arena, domain, &definition, ret_instance);
 }
 

@@ -25,6 +25,7 @@ struct error *kvm_instance_console(struct driver_session *session, const struct 
                                    size_t *ret_length);
 
 /* The broker's domain of that key and its definition; ERR_NOT_FOUND when there is none or it bears no mark.
+ * What is being started is waited for, 5 s at most; then it is ERR_BUSY, with what the host's people can do.
  */
 struct error *kvm_instance_get(struct driver_session *session, const struct driver_call *call,
                                const struct driver_key *key, virDomainPtr *ret_domain,

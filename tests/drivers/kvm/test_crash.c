@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "broker/base/moment.h"
+#include "drivers/driver_move.h"
 #include "tests/drivers/kvm/fixture.h"
 
 #define STEPS_LEAST 9 /* of an order; fewer would mean that the loop below ended early */
@@ -193,6 +194,57 @@ static void test_daemon_dies(void **state)
     fixture_hears(f, spec.id, "yunqiao guest survivor ready", 1);
 }
 
+static void in_cloud(struct fixture *f, const char *script)
+{
+    assert_int_equal(kvmcloud_run(f->cloud, NULL, 0, script), 0);
+}
+
+static void expect_locked(struct error *error)
+{
+    assert_non_null(error);
+    assert_non_null(strstr(error_message(error), "remove /run/libvirt/qemu/torn-"));
+    fixture_fails(error, ERR_BUSY);
+}
+
+/* A daemon that died while it was starting a domain, before there was a process, leaves this record. No
+ * libvirt ever lets go of such a domain; the broker says what does, at once, and nothing else on the host is
+ * touched by it. */
+static void test_daemon_died_starting(void **state)
+{
+    struct fixture *f = *state;
+    struct driver_instance_spec spec = fixture_spec(f, "torn"), other = fixture_spec(f, "whole");
+    const struct driver_key key = {.id = spec.id};
+    fixture_create(f, &spec);
+    fixture_create(f, &other);
+    in_cloud(f, "sed -e \"s/<domstatus [^>]*>/<domstatus state='paused' reason='starting up' pid='0'>/\""
+                " -e \"s/<job [^>]*>/<job type='none' async='start' flags='0x1'\\/>/\""
+                " /run/libvirt/qemu/torn-*.xml >/run/libvirt/record");
+    struct driver_call call = fixture_call(f, 60);
+    fixture_ok(kvm_driver.instance_stop(f->session, &call, &key, 0));
+    in_cloud(f, "touch /etc/libvirt/keep-unstarted; mv /run/libvirt/record"
+                " /run/libvirt/qemu/$(basename /etc/libvirt/qemu/torn-*.xml)");
+    kvmcloud_command(f->cloud, "crash");
+    fixture_reopen(f);
+    call = fixture_call(f, 60);
+    struct driver_detail detail;
+    int64_t began = moment_monotonic();
+    expect_locked(kvm_driver.instance_start(f->session, &call, &key));
+    expect_locked(kvm_driver.instance_detail(f->session, &call, &key, &detail));
+    expect_locked(kvm_driver.instance_delete(f->session, &call, &key));
+    assert_true(moment_monotonic() - began < 25 * MOMENT_SECOND); /* libvirt would take 30 for each */
+    struct driver_inventory inventory;
+    fixture_ok(kvm_driver.inventory(f->session, &call, &inventory));
+    assert_int_equal(inventory.instance_count, 2);
+    fixture_ok(kvm_driver.instance_detail(f->session, &call, &(struct driver_key){.id = other.id}, &detail));
+    in_cloud(f, "rm /etc/libvirt/keep-unstarted");
+    kvmcloud_command(f->cloud, "crash"); /* and as the host's people would */
+    fixture_reopen(f);
+    assert_int_equal(fixture_find(f, spec.id).power, DRIVER_POWER_OFF);
+    call = fixture_call(f, 60);
+    fixture_ok(kvm_driver.instance_start(f->session, &call, &key));
+    assert_int_equal(fixture_find(f, spec.id).power, DRIVER_POWER_ON);
+}
+
 static void test_daemon_hangs(void **state)
 {
     struct fixture *f = *state;
@@ -262,8 +314,8 @@ int main(int argc, char **argv)
         return be_the_broker(argv);
     const struct CMUnitTest tests[] = {
         TEST(test_killed_between_steps), TEST(test_killed_at_any_moment), TEST(test_cancelled_goes_on),
-        TEST(test_out_of_time),          TEST(test_daemon_dies),          TEST(test_daemon_hangs),
-        TEST(test_bad_endpoints),
+        TEST(test_out_of_time),          TEST(test_daemon_dies),          TEST(test_daemon_died_starting),
+        TEST(test_daemon_hangs),         TEST(test_bad_endpoints),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }
