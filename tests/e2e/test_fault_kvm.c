@@ -196,11 +196,10 @@ static void start_host_again(void)
         assert_true(moment_monotonic() < until);
         (void)usleep(100000); /* a daemon that starts tells nobody */
     }
-    assert_int_equal(
-        kvmcloud_run(moves->here, NULL, 0,
-                     "until grep -q 'autostart.*yunqiao-fenced' /var/log/libvirt/libvirtd.log; do"
-                     " sleep 0.1; done"),
-        0);
+    assert_int_equal(kvmcloud_run(moves->here, NULL, 0,
+                                  "for i in $(seq 600); do grep -q 'autostart.*yunqiao-fenced'"
+                                  " /var/log/libvirt/libvirtd.log && exit; sleep 0.1; done; exit 1"),
+                     0);
     assert_string_equal(moves_power(moves->here, &machine), "shut off");
 }
 
@@ -208,14 +207,14 @@ static void start_host_again(void)
  * that look are told, and nothing is deleted while it is so. */
 static void set_source_free(bool free_)
 {
-    char *script = xasprintf(
-        "cd /tmp; v() { virsh -q -c 'qemu+unix:///system?socket=/run/libvirt/libvirt-sock' \"$@\"; };"
-        " %s",
-        free_ ? "v dumpxml --inactive --security-info $M >fenced.xml && sed"
-                " '/<seclabel.*yunqiao-fenced/,/seclabel>/d' fenced.xml >free.xml && v define"
-                " free.xml && v start $M"
-              : "v destroy $M && v define fenced.xml");
-    char *whole = xasprintf("M=%s; %s", machine.id, script);
+    char *script =
+        xasprintf("v() { virsh -q -c 'qemu+unix:///system?socket=/run/libvirt/libvirt-sock' \"$@\"; };"
+                  " %s",
+                  free_ ? "v dumpxml --inactive --security-info $M >fenced.xml && sed"
+                          " '/<seclabel.*yunqiao-fenced/,/seclabel>/d' fenced.xml >free.xml && v define"
+                          " free.xml && v start $M"
+                        : "v destroy $M && v define fenced.xml");
+    char *whole = xasprintf("cd %s; M=%s; %s", kvmcloud_folder(moves->here), machine.id, script);
     assert_int_equal(kvmcloud_run(moves->here, NULL, 0, whole), 0);
     free(whole);
     free(script);
