@@ -80,7 +80,7 @@ struct error *migration_convert_again(struct db *db, struct migration_work *work
 static struct error *ended_body(struct db *db, void *context)
 {
     struct migration_work *work = context;
-    TRY(migration_still(db, &work->row));
+    TRY(migration_follow(db, &work->row));
     return migration_convert_ended(db, work);
 }
 
@@ -200,7 +200,7 @@ static struct error *run_exported(struct migration_work *work, struct migration_
 static struct error *enter_body(struct db *db, void *context)
 {
     struct migration_work *work = context;
-    TRY(migration_still(db, &work->row));
+    TRY(migration_follow(db, &work->row));
     return migration_enter(db, &work->row, "target", "export", work->plan.target,
                            clock_now(work->job->clock));
 }
@@ -209,6 +209,7 @@ static struct error *run_now(struct migration_work *work)
 {
     struct migration_call target;
     int64_t began = moment_monotonic();
+    work->whatever_terms = true; /* no other ones are worth beginning all of it anew */
     work->plan = (struct migration_pass_plan){.target = id_new_in(work->arena)};
     TRY(job_transaction(work->job, DB_READ_COMMITTED, enter_body, work));
     TRY(migration_clear_others(work));

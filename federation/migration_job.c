@@ -30,7 +30,7 @@
                     */
 #define FLAT_MAX 3 /* passes in a row that do not get shorter */
 
-static struct error *check_consent(struct db *db, struct migration_work *work, moment now, bool *ret_good)
+struct error *migration_consented(struct db *db, struct migration_work *work, moment now, bool *ret_good)
 {
     const struct migration_row *row = &work->row;
     struct error *error =
@@ -54,7 +54,7 @@ static struct error *read_body(struct db *db, void *context)
     bool consented;
     TRY(migration_load_work(db, work, json_string_value(json_object_get(args, "unit")),
                             json_string_value(json_object_get(args, "migration"))));
-    TRY(check_consent(db, work, now, &consented));
+    TRY(migration_consented(db, work, now, &consented));
     TRY(migration_known(db, &work->row, consented, now, &work->facts));
     if (work->row.state == MIGRATION_TESTING)
         TRY(migration_test_load(db, work->arena, &work->row, &work->test));
@@ -138,7 +138,7 @@ static struct error *after_body(struct db *db, void *context)
     struct migration_row row = work->row; /* with what the effect found: the target's reference */
     moment now = clock_now(work->job->clock);
     size_t count = migration_steps(&migration_table, row.state, row.method)->count;
-    TRY(migration_still(db, &row));
+    TRY(work->whatever_terms ? migration_follow(db, &row) : migration_still(db, &row));
     TRY(migration_load_work(db, work, row.unit, row.id));
     work->row.target.ref = row.target.ref;
     TRY(migration_after(db, work, doing->effect, now));

@@ -7,7 +7,7 @@
 #define ASK_US MOMENT_SECOND
 
 static const struct db_statement select_version = {
-    "migration_version", "SELECT version FROM migration WHERE unit_id = $1 AND id = $2"};
+    "migration_version", "SELECT version, state FROM migration WHERE unit_id = $1 AND id = $2"};
 
 static struct error *version_body(struct db *db, void *context)
 {
@@ -15,7 +15,13 @@ static struct error *version_body(struct db *db, void *context)
     DB_ROWS_AUTO struct db_rows *rows = NULL;
     TRY(db_query_one(db, &select_version, DB_VALUES(db_text(work->row.unit), db_text(work->row.id)),
                      "such migration", &rows));
-    work->moved_on = db_get_int(rows, 0, 0) != work->row.version;
+    bool changed = db_get_int(rows, 0, 0) != work->row.version, consented = true;
+    if (changed && work->whatever_terms &&
+        !strcmp(db_get_text(rows, 0, 1), migration_state_name(work->row.state))) {
+        TRY(migration_consented(db, work, clock_now(work->job->clock), &consented));
+        changed = !consented;
+    }
+    work->moved_on = changed;
     return NULL;
 }
 

@@ -87,6 +87,9 @@ static const struct db_statement still = {
     "migration_still",
     "SELECT 1 FROM migration WHERE unit_id = $1 AND id = $2 AND state = $3 AND version = $4"
     " FOR UPDATE"};
+static const struct db_statement follow = {
+    "migration_follow",
+    "SELECT version FROM migration WHERE unit_id = $1 AND id = $2 AND state = $3 AND step = $4 FOR UPDATE"};
 static const struct db_statement saw = {
     "migration_saw", "UPDATE migration SET source_seen = $3, target_seen = $4 WHERE unit_id = $1 AND id = $2"
                      " AND (source_seen, target_seen) IS DISTINCT FROM ($3::jsonb, $4::jsonb)"};
@@ -381,6 +384,19 @@ struct error *migration_still(struct db *db, const struct migration_row *m)
                            db_int(m->version)),
                  &rows));
     return db_count(rows) ? NULL : stale(m);
+}
+
+struct error *migration_follow(struct db *db, struct migration_row *m)
+{
+    DB_ROWS_AUTO struct db_rows *rows = NULL;
+    TRY(db_query(db, &follow,
+                 DB_VALUES(db_text(m->unit), db_text(m->id), db_text(migration_state_name(m->state)),
+                           db_int((int64_t)m->step)),
+                 &rows));
+    if (!db_count(rows))
+        return stale(m);
+    m->version = db_get_int(rows, 0, 0);
+    return NULL;
 }
 
 struct error *migration_saw(struct db *db, struct migration_row *m, const struct migration_side *source,

@@ -76,6 +76,8 @@ struct error *migration_stepped(struct db *db, struct migration_row *migration, 
                                 moment now) ERROR_MUST_USE;
 /* Nothing, unless the row is still in that state and version: else ERR_STALE. Locks it. */
 struct error *migration_still(struct db *db, const struct migration_row *migration) ERROR_MUST_USE;
+/* Nor its state and step; its terms may, and `migration` gets the version that they are now. */
+struct error *migration_follow(struct db *db, struct migration_row *migration) ERROR_MUST_USE;
 
 /* Both ends, as they were seen. */
 struct error *migration_saw(struct db *db, struct migration_row *migration,

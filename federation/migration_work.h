@@ -56,11 +56,16 @@ struct migration_work {
     uint64_t to_upload; /* bytes that are staged here, and have to go to the target in the last pass */
     json_t *converted;  /* what became of the conversion */
     bool moved_on;
+    bool whatever_terms; /* what is being done ends with the state or the consent, not for other terms */
 };
 
 /* The row, the instance and its volumes, locked in this order. ERR_NOT_FOUND. */
 struct error *migration_load_work(struct db *db, struct migration_work *work, const char *unit,
                                   const char *id) ERROR_MUST_USE;
+
+/* Whether the unit's consent covers what this move sends, now; if not, work->denied says why. */
+struct error *migration_consented(struct db *db, struct migration_work *work, moment now,
+                                  bool *ret_good) ERROR_MUST_USE;
 
 /* Both ends, asked at once: facts.source and facts.target. Never fails: what cannot be seen is not known. */
 void migration_look(struct migration_work *work);

@@ -248,6 +248,39 @@ static void cancelled_meanwhile(void **state)
     expect_cancelled(broker, "running");
 }
 
+/* So does a consent that does not count any more. */
+static void consent_withdrawn_meanwhile(void **state)
+{
+    converter(SPOILS "; sleep 600");
+    pid_t broker = cut_over("debian12", "auto");
+    await_begun();
+    scene_withdraw_consent();
+    pg_exec(scene.pg, "UPDATE migration SET version = version + 1"); /* as /v1/consents does */
+    expect_cancelled(broker, "running");
+}
+
+/* Other terms are none of its business: it is not begun anew, nor is anything copied again. */
+static void other_terms_meanwhile(void **state)
+{
+    converter("touch $here/begun; until [ -e $here/go ]; do sleep 0.1; done; " CONVERTS);
+    pid_t broker = cut_over("debian12", "auto");
+    await_begun();
+    pg_exec(scene.pg, "UPDATE migration SET bandwidth = 1000000000, version = version + 1");
+    (void)sleep(3); /* it asks each second */
+    char *go = xasprintf("%s/go", pg_folder(scene.pg));
+    FILE *file = fopen(go, "we");
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+    assert_true(scene_await(broker, "holding"));
+    assert_int_equal(unlink(go), 0);
+    free(go);
+    assert_true(converted(scene.target));
+    scene_expect(CONVERSION, "done");
+    scene_expect("SELECT conversion ->> 'attempts' FROM migration", "1");
+    scene_expect("SELECT max(pass) FROM migration_pass", "2");
+    commit(broker);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +294,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(failed_and_not_told),
         cmocka_unit_test(cut_short_again_and_again),
         cmocka_unit_test(cancelled_meanwhile),
+        cmocka_unit_test(consent_withdrawn_meanwhile),
+        cmocka_unit_test(other_terms_meanwhile),
     };
     scene_maybe_broker(argc, argv);
     return cmocka_run_group_tests(tests, scene_open, scene_close);
