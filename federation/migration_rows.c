@@ -212,17 +212,33 @@ static struct error *go_over(struct db *db, struct migration_work *work, moment 
     return let_go(db, work, NULL, now);
 }
 
-/* What was resized on the other side is here as it was. */
-static struct error *size_back(struct db *db, struct migration_work *work, moment now)
+/* What was resized on the other side: here it is as it was. What the hypervisors move back is as large as it
+ * is, and takes the difference on this side. What is given back on the other one in the end is what was taken
+ * at first. */
+static struct error *size_back(struct db *db, struct migration_work *work, struct resource *resource,
+                               json_t *spec, moment now)
 {
     const struct migration_row *row = &work->row;
-    struct demand change = {0};
-    json_t *spec = json_object_get(row->moved, "spec");
-    demand_add(&change, work->instance.kind, spec, 1);
-    demand_add(&change, work->instance.kind, work->instance.spec, -1);
-    TRY(quota_count(db, row->unit, row->target.cloud, row->target.endpoint, &change));
-    TRY(resource_set_spec(db, &work->instance, spec, now));
-    work->instance.spec = spec;
+    struct demand less = {0}, more = {0};
+    demand_add(&less, resource->kind, spec, 1);
+    demand_add(&less, resource->kind, resource->spec, -1);
+    TRY(quota_count(db, row->unit, row->target.cloud, row->target.endpoint, &less));
+    if (migration_leaves_nothing(row->method)) {
+        demand_add(&more, resource->kind, resource->spec, 1);
+        demand_add(&more, resource->kind, spec, -1);
+        return quota_count(db, row->unit, row->source.cloud, row->source.endpoint, &more);
+    }
+    TRY(resource_set_spec(db, resource, spec, now));
+    resource->spec = spec;
+    return NULL;
+}
+
+static struct error *sizes_back(struct db *db, struct migration_work *work, moment now)
+{
+    const json_t *moved = work->row.moved, *volumes = json_object_get(moved, "volumes");
+    TRY(size_back(db, work, &work->instance, json_object_get(moved, "spec"), now));
+    for (size_t i = 0; i < work->volume_count; i++) /* in the same order: migration_load_work */
+        TRY(size_back(db, work, &work->volumes[i], json_object_get(json_array_get(volumes, i), "spec"), now));
     return NULL;
 }
 
@@ -231,7 +247,7 @@ static struct error *go_back(struct db *db, struct migration_work *work, moment 
 {
     const struct migration_row *row = &work->row;
     if (strcmp(work->instance.endpoint, row->source.endpoint)) {
-        TRY(size_back(db, work, now));
+        TRY(sizes_back(db, work, now));
         TRY(relocate(db, work, &row->target, &row->source, now));
         TRY(swap_entries(db, work, TARGET, SOURCE, now));
     }

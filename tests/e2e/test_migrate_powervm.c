@@ -162,9 +162,18 @@ static void there_and_back(void **state)
     struct moves *moves = *state;
     struct machine machine = partition_start(moves, "returns");
     move_over(moves, &machine);
+    /* What grows meanwhile comes back so: there is no other one of it. */
+    struct world *w = moves->world;
+    char *resize = xasprintf("/v1/instances/%s:resize", machine.id);
+    world_succeeds(w, w->operator_, world_begin(w, w->operator_, resize, json_pack("{s:i}", "vcpu", 3)));
+    free(resize);
     move_say(moves, &machine, "rollback");
     move_await(moves, &machine, "rolled-back");
     expect_lives(moves, &machine, "education");
+    move_expect(moves, &machine,
+                "SELECT r.spec ->> 'vcpu' FROM resource r JOIN migration m ON m.resource_id = r.id"
+                " WHERE m.id = '%s'",
+                "3");
     move_expect_closed(moves, &machine);
     expect_no_drift(moves);
     moves_machine_end(moves, &machine);

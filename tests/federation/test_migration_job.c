@@ -167,6 +167,33 @@ static void a_rollback_while_it_is_held(void **state)
     scene_kill(broker);
 }
 
+/* Instance and volume grow on the target, as a resize writes it: what is at the source is as it was. */
+static void what_grew_meanwhile_is_as_it_was(void **state)
+{
+    scene_begin("folder", MIGRATION_WARM, 0);
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    pg_exec(scene.pg, "UPDATE resource SET spec = spec || '{\"vcpu\": 3}' WHERE id = '" MOVE_INSTANCE "';"
+                      "UPDATE resource SET spec = spec || '{\"size_gb\": 9}' WHERE id = '" MOVE_VOLUME "';"
+                      "UPDATE quota SET used = used + CASE metric WHEN 'vcpu' THEN 1 ELSE 4 END"
+                      " WHERE cloud_id = 'd' AND metric IN ('vcpu', 'standard_gb');"
+                      "UPDATE capacity SET reserved = reserved + CASE metric WHEN 'vcpu' THEN 1 ELSE 4 END"
+                      " WHERE endpoint_id = 'f' AND metric IN ('vcpu', 'standard_gb')");
+    scene.may_forget = true;
+    scene_say(MIGRATION_EVENT_ROLLBACK);
+    go(broker, "rolled-back");
+    scene_check(false); /* its counters too */
+    scene_expect("SELECT string_agg(coalesce(spec ->> 'vcpu', spec ->> 'size_gb'), ' ' ORDER BY kind) FROM"
+                 " resource",
+                 "2 5");
+    scene_expect("SELECT count(DISTINCT micro) FROM usage_interval WHERE resource_id = '" MOVE_VOLUME "'",
+                 "1"); /* never metered as 9 */
+    scene_kill(broker);
+}
+
 /* Each side's provider has its own agreement: q's says that the unit pays for the shell, p's that the fenced
  * source is free; each as it was when that began. */
 static void the_agreement_says_who_pays_for_the_overlap(void **state)
@@ -622,6 +649,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(passes_that_never_fit_wait_for_a_person),
         cmocka_unit_test(a_cut_over_measures_the_machine),
         cmocka_unit_test(a_rollback_while_it_is_held),
+        cmocka_unit_test(what_grew_meanwhile_is_as_it_was),
         cmocka_unit_test(the_agreement_says_who_pays_for_the_overlap),
         cmocka_unit_test(a_test_boot_and_what_it_showed),
         cmocka_unit_test(a_test_that_fails_leaves_the_move),
