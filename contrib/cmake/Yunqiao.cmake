@@ -50,12 +50,18 @@ function(yunqiao_floor name)
   endif()
 endfunction()
 
+# Those that take a minute and more: ctest begins with them, so that none runs on alone in the end.
+set(yunqiao_long_tests
+    e2e.migrate_vmware federation.migration_job e2e.migrate e2e.migrate_powervm e2e.fault_kvm e2e.migrate_apart drivers.kvm.move
+    e2e.image federation.fault_kill drivers.kvm.move_fault e2e.migrate_test federation.fault_people drivers.powervm.move
+    e2e.wave e2e.kill drivers.kvm.crash e2e.kill_migrate)
+
 # yunqiao_tests(FOLDER LIBRARY... [SUPPORT files...]): every tests/FOLDER/test_*.c is an executable and a ctest entry
 # named FOLDER.stem (slashes as dots). SUPPORT files are compiled into each.
 function(yunqiao_tests folder)
   cmake_parse_arguments(arg "" "TIMEOUT" "SUPPORT" ${ARGN})
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 300)
+    set(arg_TIMEOUT 600)
   endif()
   yunqiao_packages(cmocka)
   file(GLOB tests CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/${folder}/test_*.c")
@@ -69,6 +75,9 @@ function(yunqiao_tests folder)
     target_compile_definitions(${target} PRIVATE SOURCE_DIR="${CMAKE_SOURCE_DIR}" BINARY_DIR="${CMAKE_BINARY_DIR}")
     add_test(NAME "${prefix}.${short}" COMMAND ${target})
     set_tests_properties("${prefix}.${short}" PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
+    if("${prefix}.${short}" IN_LIST yunqiao_long_tests)
+      set_tests_properties("${prefix}.${short}" PROPERTIES COST 100)
+    endif()
   endforeach()
 endfunction()
 

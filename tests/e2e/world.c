@@ -23,6 +23,7 @@
 #include "broker/base/moment.h"
 #include "broker/base/money.h"
 #include "tests/support/process.h"
+#include "tests/support/sql.h"
 
 #define START_SECONDS 120
 #define LOG_TAIL 4000
@@ -361,6 +362,7 @@ void world_stop(struct world *world)
 {
     if (!world)
         return;
+    sql_end();
     client_free(world->client);
     int status = world->broker ? process_stop(world->broker) : 0;
     world->broker = NULL;

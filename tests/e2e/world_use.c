@@ -15,6 +15,7 @@
 #include "broker/base/arena.h"
 #include "broker/base/moment.h"
 #include "broker/db/embedded.h"
+#include "tests/support/sql.h"
 
 #define POLL_US 50000
 #define OPERATION_SECONDS 180
@@ -34,7 +35,7 @@ void world_principal(struct world *world, json_t *body)
     api_expect(&reply, 201);
 }
 
-struct pg_conn *world_connect(const struct world *world)
+static char *conninfo_of(const struct world *world)
 {
     char *data_dir = xasprintf("%s/data", world->folder), *conninfo = NULL;
     struct error *error = embedded_locate(data_dir, true, &conninfo);
@@ -44,6 +45,12 @@ struct pg_conn *world_connect(const struct world *world)
         error_free(error);
         fail();
     }
+    return conninfo;
+}
+
+struct pg_conn *world_connect(const struct world *world)
+{
+    char *conninfo = conninfo_of(world);
     PGconn *connection = PQconnectdb(conninfo);
     free(conninfo);
     return connection;
@@ -51,18 +58,8 @@ struct pg_conn *world_connect(const struct world *world)
 
 char *world_value(const struct world *world, const char *sql)
 {
-    PGconn *connection = world_connect(world);
-    PGresult *result = PQexec(connection, sql);
-    ExecStatusType status = PQresultStatus(result);
-    char *value = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK
-                      ? xstrdup(PQntuples(result) ? PQgetvalue(result, 0, 0) : "")
-                      : NULL;
-    if (!value)
-        print_error("%s: %s\n", sql, PQerrorMessage(connection));
-    PQclear(result);
-    PQfinish(connection);
-    if (!value)
-        fail();
+    char *conninfo = conninfo_of(world), *value = sql_value(conninfo, sql);
+    free(conninfo);
     return value;
 }
 

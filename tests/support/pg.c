@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +21,7 @@
 #include "broker/base/log.h"
 #include "broker/db/embedded.h"
 #include "broker/db/migrate.h"
+#include "tests/support/sql.h"
 
 struct pg {
     char *folder;
@@ -148,6 +148,7 @@ void pg_stop(struct pg *pg)
 {
     if (!pg)
         return;
+    sql_end();
     embedded_stop(pg->embedded);
     (void)close(pg->lifeline); /* the janitor removes the folder */
     while (waitpid(pg->janitor, NULL, 0) < 0 && errno == EINTR)
@@ -179,34 +180,14 @@ pid_t pg_postmaster(const struct pg *pg)
     return embedded_pid(pg->embedded);
 }
 
-static PGresult *run(const struct pg *pg, const char *sql)
-{
-    PGconn *conn = PQconnectdb(pg_owner_conninfo(pg));
-    PGresult *result = PQexec(conn, sql);
-    ExecStatusType status = PQresultStatus(result);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        char *message = xstrdup(PQerrorMessage(conn));
-        PQclear(result);
-        PQfinish(conn);
-        print_error("%s: %s\n", sql, message);
-        free(message);
-        fail();
-    }
-    PQfinish(conn);
-    return result;
-}
-
 void pg_exec(const struct pg *pg, const char *sql)
 {
-    PQclear(run(pg, sql));
+    free(pg_value(pg, sql));
 }
 
 char *pg_value(const struct pg *pg, const char *sql)
 {
-    PGresult *result = run(pg, sql);
-    char *value = xstrdup(PQntuples(result) ? PQgetvalue(result, 0, 0) : "");
-    PQclear(result);
-    return value;
+    return sql_value(pg_owner_conninfo(pg), sql);
 }
 
 int64_t pg_number(const struct pg *pg, const char *sql)
