@@ -21,6 +21,7 @@ struct federation_services {
     const char *migration_approvals; /* who approves a move: "none", "unit" or "unit+platform" */
     const char *transfer_dir;        /* a folder for each export and import; made when missing */
     int64_t transfer_space;          /* bytes that all of them may have */
+    int64_t transfer_unit_space;     /* and those of one unit of it */
     int64_t transfer_keep_us;        /* files are removed after so long */
     struct transfer_user transfer_user;
 };

@@ -14,6 +14,7 @@
 #include "broker/control/operation.h"
 #include "broker/db/db.h"
 #include "broker/jobs/job.h"
+#include "federation/services.h"
 
 #define TRANSFER_DISKS_MAX 16
 #define TRANSFER_FILES_MAX 20                /* disks, descriptor, manifest … */
@@ -93,10 +94,10 @@ struct error *transfer_load_file(struct db *db, struct arena *arena, const struc
 struct error *transfer_set_received(struct db *db, const struct transfer *transfer, const char *name,
                                     int64_t received) ERROR_MUST_USE;
 
-/* It has, or may come to need, so many bytes of `most` that all of them have together: ERR_NO_CAPACITY with
- * what there is. Less is always granted. */
+/* It has, or may come to need, so many bytes of what all of them have together, and of what its unit may have
+ * of that: ERR_NO_CAPACITY with what there is. Less is always granted. */
 struct error *transfer_take_space(struct db *db, const struct transfer *transfer, int64_t bytes,
-                                  int64_t most) ERROR_MUST_USE;
+                                  const struct federation_services *services) ERROR_MUST_USE;
 
 /* Whether the consent that an export rests on still counts: ERR_DENIED with the reason. Takes no lock, so
  * also for calls that only read. */

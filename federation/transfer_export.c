@@ -313,7 +313,7 @@ static struct error *take_body(struct db *db, void *context)
 {
     const struct taking *taking = context;
     const struct federation_services *services = taking->w->job->context;
-    return transfer_take_space(db, &taking->w->transfer, (int64_t)taking->bytes, services->transfer_space);
+    return transfer_take_space(db, &taking->w->transfer, (int64_t)taking->bytes, services);
 }
 
 /* What is not zero, once more where it is packed. Asked before the first byte. */
@@ -451,7 +451,7 @@ static struct error *failed(struct db *db, struct job *job, const struct error *
     moment now = clock_now(job->clock);
     TRY(load(db, &w));
     if (!strcmp(w.transfer.state, "working")) {
-        TRY(transfer_take_space(db, &w.transfer, 0, 0));
+        TRY(transfer_take_space(db, &w.transfer, 0, job->context));
         TRY(transfer_become(db, &w.transfer, "failed", error_message(error), now));
         TRY(transfer_clean_add(db, job->arena, &w.transfer, now + MOMENT_DAY, now));
     }

@@ -340,7 +340,7 @@ static struct error *seal_body(struct db *db, void *context)
     for (size_t i = 0; i < s->count; i++)
         TRY(transfer_add_file(db, &transfer, i + 1, &s->files[i]));
     TRY(transfer_set_manifest(db, &transfer, s->sealed));
-    TRY(transfer_take_space(db, &transfer, s->bytes, services->transfer_space));
+    TRY(transfer_take_space(db, &transfer, s->bytes, services));
     TRY(transfer_become(db, &transfer, "ready", NULL, now));
     TRY(transfer_clean_add(db, w->job->arena, &transfer, now + services->transfer_keep_us, now));
     TRY(resource_release(db, &w->instance, w->operation.id, NULL, now));

@@ -169,7 +169,7 @@ static struct error *finish_body(struct db *db, void *context)
     json_put_text(result, "import", w->transfer.id);
     json_put_text(result, "instance", w->transfer.resource);
     TRY(order_activate(db, w->job, on ? "on" : "off", result));
-    TRY(transfer_take_space(db, &w->transfer, 0, 0));
+    TRY(transfer_take_space(db, &w->transfer, 0, w->job->context));
     return transfer_become(db, &w->transfer, "done", NULL, now);
 }
 

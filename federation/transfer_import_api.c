@@ -227,7 +227,7 @@ static struct error *insert(struct http_call *call, const struct wish *wish, str
         TRY(transfer_add_file(call->db, import, i + 1, &file));
         bytes += files[i].size; /* at most TRANSFER_FILES_MAX × TRANSFER_FILE_MAX */
     }
-    TRY(transfer_take_space(call->db, import, bytes, services->transfer_space));
+    TRY(transfer_take_space(call->db, import, bytes, services));
     return transfer_clean_add(call->db, call->arena, import, call->now + services->transfer_keep_us,
                               call->now);
 }

@@ -71,8 +71,8 @@ static const struct db_statement set_received = {
 /* One at a time, so that two cannot both take the last of it. */
 static const struct db_statement lock_space = {"transfer_lock_space",
                                                "SELECT pg_advisory_xact_lock(4040, 1)"};
-static const struct db_statement sum_space = {"transfer_sum_space",
-                                              "SELECT transfer_space_of_others($1, $2)"};
+static const struct db_statement sum_space = {
+    "transfer_sum_space", "SELECT transfer_space_of_others($1, $2), transfer_space_of_unit($1, $2)"};
 static const struct db_statement set_space = {
     "transfer_set_space", "UPDATE transfer SET bytes = $3 WHERE unit_id = $1 AND id = $2"};
 
@@ -245,19 +245,27 @@ struct error *transfer_set_received(struct db *db, const struct transfer *t, con
                   DB_VALUES(db_text(t->unit), db_text(t->id), db_text(name), db_int(received)), NULL);
 }
 
-struct error *transfer_take_space(struct db *db, const struct transfer *t, int64_t bytes, int64_t most)
+struct error *transfer_take_space(struct db *db, const struct transfer *t, int64_t bytes,
+                                  const struct federation_services *services)
 {
     DB_ROWS_AUTO struct db_rows *rows = NULL;
     DB_ROWS_AUTO struct db_rows *locked = NULL;
     TRY(db_query(db, &lock_space, DB_NO_VALUES, &locked));
     TRY(db_query_one(db, &sum_space, DB_VALUES(db_text(t->unit), db_text(t->id)), "sum", &rows));
-    int64_t others = db_get_int(rows, 0, 0);
+    int64_t most = services->transfer_space, others = db_get_int(rows, 0, 0);
+    int64_t unit_most = services->transfer_unit_space, own = db_get_int(rows, 0, 1);
     if (bytes > t->bytes && (others > most || bytes > most - others))
         return error_new(ERR_NO_CAPACITY,
                          "it needs %lld MB of the broker's space for exports and imports; of %lld MB"
                          " (transfer_space_gb) others have %lld MB",
                          (long long)(bytes / 1000000), (long long)(most / 1000000),
                          (long long)(others / 1000000));
+    if (bytes > t->bytes && (own > unit_most || bytes > unit_most - own))
+        return error_new(ERR_NO_CAPACITY,
+                         "it needs %lld MB of the unit's space for exports and imports; of %lld MB"
+                         " (transfer_unit_space_gb) its others have %lld MB",
+                         (long long)(bytes / 1000000), (long long)(unit_most / 1000000),
+                         (long long)(own / 1000000));
     return db_run(db, &set_space, DB_VALUES(db_text(t->unit), db_text(t->id), db_int(bytes)), NULL);
 }
 

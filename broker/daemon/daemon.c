@@ -105,6 +105,7 @@ static struct error *open_transfers(struct daemon *daemon)
                                         ? settings->transfer_dir
                                         : arena_printf(daemon->arena, "%s/exports", settings->data_dir);
     daemon->services.transfer_space = settings->transfer_space_gb * 1000000000;
+    daemon->services.transfer_unit_space = settings->transfer_unit_space_gb * 1000000000;
     daemon->services.transfer_keep_us = settings->transfer_keep;
     return transfer_user_find(settings->transfer_user, &daemon->services.transfer_user);
 }

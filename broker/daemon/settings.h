@@ -23,7 +23,7 @@ struct settings {
     bool admin_token;
     const char *migration_approvals;
     const char *transfer_dir, *transfer_user;
-    int64_t transfer_space_gb, transfer_keep;
+    int64_t transfer_space_gb, transfer_unit_space_gb, transfer_keep;
     int64_t migration_stall;
     const char *conversion, *conversion_program;
     int64_t conversion_timeout;

@@ -108,7 +108,7 @@ int desk_open(void **state)
     services = (struct federation_services){.control = house.services, .migration_approvals = "unit"};
     (void)snprintf(transfers, sizeof transfers, "%s/transfers", pg_folder(house.pg));
     services.transfer_dir = transfers;
-    services.transfer_space = 1000000000;
+    services.transfer_space = services.transfer_unit_space = 1000000000;
     services.transfer_keep_us = 7 * MOMENT_DAY;
     ok(transfer_user_find("nobody", &services.transfer_user));
     ok(db_transaction(house.db, &db_scope_system, DB_READ_COMMITTED, enrol, NULL));

@@ -329,9 +329,19 @@ static void what_is_declared_badly(void **state)
                              arena_printf(arena, "{" PLACE SIZE ",\"format\":\"raw\",%s}", good), 409);
     assert_non_null(strstr(desk_text(full, "detail"), "space for exports and imports"));
     desk_services()->transfer_space = 1000000000;
+    desk_services()->transfer_unit_space = 1000;
+    full = desk_call(arena, ENGINEER, "POST", "/v1/imports",
+                     arena_printf(arena, "{" PLACE SIZE ",\"format\":\"raw\",%s}", good), 409);
+    assert_non_null(strstr(desk_text(full, "detail"), "unit's space for exports and imports"));
+    desk_services()->transfer_unit_space = 1000000000;
     desk_expect("SELECT count(*) FROM transfer", "0");
-    /* What units that he does not see have of the space counts as well. */
+    /* What the unit has already counts, and then what units have that he does not see. */
     (void)declare(arena, arena_printf(arena, "{" PLACE SIZE ",\"format\":\"raw\",%s}", good));
+    desk_services()->transfer_unit_space = pg_number(house.pg, "SELECT sum(bytes) + 1 FROM transfer");
+    full = desk_call(arena, ENGINEER, "POST", "/v1/imports",
+                     arena_printf(arena, "{" PLACE SIZE ",\"format\":\"raw\",%s}", good), 409);
+    assert_non_null(strstr(desk_text(full, "detail"), "(transfer_unit_space_gb) its others have"));
+    desk_services()->transfer_unit_space = 1000000000;
     pg_exec(house.pg,
             "INSERT INTO transfer SELECT (jsonb_populate_record(t, jsonb_build_object('unit_id', 'v',"
             " 'id', gen_random_uuid(), 'bytes', 990000000))).* FROM transfer t");

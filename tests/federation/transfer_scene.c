@@ -167,7 +167,8 @@ void transfer_kill(pid_t pid)
 
 void transfer_maybe_broker(int argc, char **argv)
 {
-    struct federation_services services = {.transfer_space = 1000000000, .transfer_keep_us = 7 * MOMENT_DAY};
+    struct federation_services services = {
+        .transfer_space = 1000000000, .transfer_unit_space = 1000000000, .transfer_keep_us = 7 * MOMENT_DAY};
     struct db *db;
     sigset_t none;
     if (argc < 5 || strcmp(argv[0], "broker") != 0)
