@@ -61,8 +61,10 @@ struct kvmcloud *kvmcloud_start_at(const char *address, const char *authority)
     memcpy(cloud->folder, "/tmp/yqkvm.XXXXXX", sizeof "/tmp/yqkvm.XXXXXX");
     if (!mkdtemp(cloud->folder))
         die("no temporary folder");
+    /* It removes the folder also when this test is killed. */
     cloud->process =
-        process_start((const char *const[]){SCRIPT, "hold", cloud->folder, address, authority, NULL}, NULL);
+        process_start((const char *const[]){SCRIPT, "hold", cloud->folder, address, authority, NULL},
+                      (const char *const[]){"KVMCLOUD_TEMPORARY=1", NULL});
     const char *line = process_line(cloud->process, START_US);
     if (!line)
         die("it did not come up");
