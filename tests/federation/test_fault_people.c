@@ -164,13 +164,24 @@ static void start_source(void)
     folder_cloud_start(scene.source, MOVE_INSTANCE);
 }
 
-/* Its host, its operator or a high-availability daemon starts it whenever it is off: before the fence it is
+static int comes_back; /* so often; more often than the move begins a state anew would cancel it */
+
+static void start_source_again(void)
+{
+    if (comes_back && !folder_cloud_look(scene.source, MOVE_INSTANCE).running) {
+        comes_back--;
+        start_source();
+    }
+}
+
+/* Its host, its operator or a high-availability daemon starts it as soon as it is off: before the fence it is
  * stopped again, after it nobody can. */
-static void a_source_that_comes_back_all_the_time(void **state)
+static void a_source_that_comes_back(void **state)
 {
     pid_t broker = begin(MIGRATION_WARM);
     go(broker, "synced");
-    scene.meanwhile = start_source;
+    comes_back = 3;
+    scene.meanwhile = start_source_again;
     scene_say(MIGRATION_EVENT_CUTOVER);
     go(broker, "holding");
     for (int i = 0; i < 20; i++)
@@ -379,7 +390,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_cut_over_and_the_cancellation_at_once),
         cmocka_unit_test(the_commit_and_the_rollback_at_once),
         cmocka_unit_test(a_rollback_right_behind_the_cut_over),
-        cmocka_unit_test(a_source_that_comes_back_all_the_time),
+        cmocka_unit_test(a_source_that_comes_back),
         cmocka_unit_test(a_fence_that_is_taken_off_by_hand),
         cmocka_unit_test(a_held_source_that_is_set_free_is_told),
         cmocka_unit_test(what_commits_itself_waits_for_the_fence),
