@@ -42,7 +42,7 @@ struct cli_column {
 struct cli_command {
     const char *words;
     const char *arguments; /* "ID --name NAME" */
-    const char *help;
+    const char *help;      /* a line; what follows it is printed for this command's --help alone */
     struct error *(*run)(struct cli *cli, const struct cli_command *command);
     const char *path;                 /* of a listing or a single thing; {} is the next argument */
     const struct cli_column *columns; /* of a listing, ended by {0} */

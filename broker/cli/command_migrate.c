@@ -223,15 +223,16 @@ static const char *line_of(struct arena *arena, const json_t *migration)
     const json_t *progress = json_object_get(migration, "progress");
     const json_t *downtime = json_object_get(migration, "downtime");
     const char *line = text_of(migration, "state");
-    if (progress) {
-        line = arena_printf(
-            arena, "%s  pass %lld  %s of %s  %s/s", line, (long long)number_of(progress, "pass"),
-            cli_size(arena, number_of(progress, "done_bytes")), cli_size(arena, number_of(progress, "bytes")),
-            cli_size(arena, number_of(progress, "bytes_per_second")));
-        if (json_object_get(progress, "eta_seconds"))
-            line =
-                arena_printf(arena, "%s  %lld s left", line, (long long)number_of(progress, "eta_seconds"));
-    }
+    bool copies = progress && cli_migration_copies(migration);
+    if (progress)
+        line = arena_printf(arena, "%s  pass %lld  %s of %s", line, (long long)number_of(progress, "pass"),
+                            cli_size(arena, number_of(progress, "done_bytes")),
+                            cli_size(arena, number_of(progress, "bytes")));
+    if (copies)
+        line =
+            arena_printf(arena, "%s  %s/s", line, cli_size(arena, number_of(progress, "bytes_per_second")));
+    if (copies && json_object_get(progress, "eta_seconds"))
+        line = arena_printf(arena, "%s  %lld s left", line, (long long)number_of(progress, "eta_seconds"));
     if (json_object_get(downtime, "measured_ms"))
         line =
             arena_printf(arena, "%s  downtime %lld ms", line, (long long)number_of(downtime, "measured_ms"));
@@ -255,21 +256,6 @@ static void draw_bar(struct arena *arena, const json_t *migration)
     (void)fprintf(stderr, "] %s", cli_safe(arena, line_of(arena, migration), false));
 }
 
-static bool is_one_of(const char *text, const char *const *list)
-{
-    while (*list && strcmp(*list, text))
-        list++;
-    return *list != NULL;
-}
-
-/* Nothing changes by itself any more: a person's word is needed, or it has ended. */
-static bool has_come_to_rest(const json_t *migration)
-{
-    static const char *const rests[] = {"assessed", "consented", "approved",  "synced",      "holding",
-                                        "failed",   "committed", "cancelled", "rolled-back", NULL};
-    return is_one_of(text_of(migration, "state"), rests);
-}
-
 static void show(const json_t *migration, bool terminal, char last[512])
 {
     ARENA_AUTO struct arena *arena = arena_new();
@@ -283,27 +269,25 @@ static void show(const json_t *migration, bool terminal, char last[512])
     (void)snprintf(last, 512, "%s", line);
 }
 
-static struct error *watch(struct cli *cli, const struct cli_command *command)
+/* Looks until there is nothing to wait for. */
+static struct error *look(struct cli *cli, const char *path, const char *until)
 {
-    const char *path, *until = cli_flag(cli, "until");
-    bool terminal = isatty(STDERR_FILENO);
+    bool terminal = isatty(STDERR_FILENO), first = true;
     char last[512] = "";
-    (void)command;
-    TRY(path_of(cli, NULL, &path));
-    TRY(cli_end(cli));
+    size_t seen = 0;
     for (;;) {
         struct client_answer answer;
         struct timespec span = {POLL_US / MOMENT_SECOND, POLL_US % MOMENT_SECOND * 1000};
         TRY(cli_call(cli, "GET", path, NULL, &answer));
+        if (first)
+            seen = json_array_size(json_object_get(answer.body, "history"));
+        first = false;
         show(answer.body, terminal, last);
-        bool there = until ? !strcmp(text_of(answer.body, "state"), until) : has_come_to_rest(answer.body);
-        bool over = json_object_get(answer.body, "ended_at") != NULL;
-        if (there || over) {
+        enum cli_awaited awaited = cli_migration_awaited(answer.body, until, seen);
+        if (awaited != CLI_AWAITED_COMES) {
             if (terminal)
                 (void)fputc('\n', stderr);
-            struct error *error = there ? NULL
-                                        : error_new(ERR_CONFLICT, "it has ended %s, not %s",
-                                                    text_of(answer.body, "state"), until);
+            struct error *error = awaited == CLI_AWAITED_LOST ? cli_migration_lost(answer.body, until) : NULL;
             cli_print_migration(cli, answer.body);
             client_answer_done(&answer);
             return error;
@@ -311,6 +295,17 @@ static struct error *watch(struct cli *cli, const struct cli_command *command)
         client_answer_done(&answer);
         (void)nanosleep(&span, NULL); /* a signal only makes the next look earlier */
     }
+}
+
+static struct error *watch(struct cli *cli, const struct cli_command *command)
+{
+    const char *path, *until = cli_flag(cli, "until");
+    (void)command;
+    TRY(path_of(cli, NULL, &path));
+    TRY(cli_end(cli));
+    if (until)
+        TRY(cli_migration_check_state(cli->arena, until));
+    return look(cli, path, until);
 }
 
 #define WORD(verb, help)                                                                                  \
@@ -340,7 +335,16 @@ const struct cli_command migrate_commands[] = {
      NULL, NULL, "accept"},
     WORD("commit", "delete what is left on the source: there is no way back after that"),
     WORD("cancel", "stop a move and take back what was made"),
-    {"migrate watch", "MIGRATION [--until STATE]", "follow a move until it waits for a word or has ended",
+    {"migrate watch", "MIGRATION [--until STATE]",
+     "follow a move until it waits for a word or has ended, or until a state is reached\n"
+     "    Without --until it exits with 0 when the move waits for a word or is committed, with 6 when it\n"
+     "    is failed, cancelled or rolled-back.\n"
+     "    With --until it exits with 0 when the move is in that state or further on the way assessed,\n"
+     "    consented, approved, copying, synced, cutting-over, verifying, holding, committing, committed;\n"
+     "    with 6 as soon as the state cannot come any more, or the move has failed and needs a person.\n"
+     "    A state that may come by another word is waited for, as long as that takes. While a test runs\n"
+     "    synced is yet to come; testing is passed when it was tested; rolled-back is further than\n"
+     "    rolling-back, cancelled than cancelling.",
      watch, NULL, NULL, NULL, NULL},
     {0},
 };

@@ -361,7 +361,11 @@ const struct cli_command wave_commands[] = {
     {"wave report", "WAVE [--html FILE] [--csv FILE]",
      "what moved, when, how it was proved, and what failed why; also before the end", report, NULL, NULL,
      NULL, NULL},
-    {"wave watch", "WAVE [--until STATE]", "follow a wave until it has ended or was paused", cli_wave_watch,
-     NULL, NULL, NULL, NULL},
+    {"wave watch", "WAVE [--until STATE]",
+     "follow a wave until it has ended or was paused, or until a state is reached\n"
+     "    It exits with 0 when the wave is done, waits for a person or, with --until, is in that state or\n"
+     "    further on the way draft, running, done; with 6 when it was cancelled, the state cannot come, or\n"
+     "    hosts have failed and nothing else is left to move.",
+     cli_wave_watch, NULL, NULL, NULL, NULL},
     {0},
 };

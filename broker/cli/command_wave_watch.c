@@ -162,12 +162,56 @@ static void tell(struct watching *w, const json_t *wave)
     say(&w->last_wave, text_of(wave, "state"), cli_safe(arena, wave_line(arena, wave), false));
 }
 
-static bool is_over(const json_t *wave, const char *until)
+static const char *const states[] = {"draft", "running", "paused", "done", "cancelled", NULL};
+
+static struct error *check_state(const char *name)
+{
+    for (size_t i = 0; states[i]; i++)
+        if (!strcmp(states[i], name))
+            return NULL;
+    return error_new(
+        ERR_INVALID,
+        "there is no state \"%s\" of a wave; the states are draft, running, paused, done, cancelled", name);
+}
+
+/* It runs, and nothing of it goes on: what has failed needs a person. */
+static bool is_stuck(const json_t *wave)
+{
+    const json_t *sums = json_object_get(wave, "sums");
+    return !strcmp(text_of(wave, "state"), "running") && number_of(sums, "failed") &&
+           !number_of(sums, "waiting") && !number_of(sums, "running");
+}
+
+/* As of a move (commands.h): what lies behind on the way draft, running, done is reached. A paused wave runs
+ * again by a person's word. */
+static enum cli_awaited awaited_of(const json_t *wave, const char *until)
 {
     const char *state = text_of(wave, "state");
-    if (!strcmp(state, "done") || !strcmp(state, "cancelled"))
-        return true;
-    return until ? !strcmp(state, until) : !strcmp(state, "paused") || !strcmp(state, "draft");
+    bool done = !strcmp(state, "done"), cancelled = !strcmp(state, "cancelled");
+    bool runs = !strcmp(state, "running"), paused = !strcmp(state, "paused");
+    if (!until && !cancelled && !runs)
+        return CLI_AWAITED_REACHED;
+    if (!until)
+        return cancelled || is_stuck(wave) ? CLI_AWAITED_LOST : CLI_AWAITED_COMES;
+    if (!strcmp(state, until))
+        return CLI_AWAITED_REACHED;
+    if (!strcmp(until, "draft") ? runs || paused || done : !strcmp(until, "running") && done)
+        return CLI_AWAITED_REACHED;
+    return done || cancelled || is_stuck(wave) ? CLI_AWAITED_LOST : CLI_AWAITED_COMES;
+}
+
+static struct error *lost(struct arena *arena, const json_t *wave, const char *until)
+{
+    const char *state = text_of(wave, "state"), *why = text_of(wave, "reason");
+    bool stuck = is_stuck(wave);
+    if (stuck)
+        why = arena_printf(arena, "%lld of its hosts failed, and nothing else is left to move",
+                           (long long)number_of(json_object_get(wave, "sums"), "failed"));
+    const char *separator = *why ? ": " : "";
+    if (!until)
+        return error_new(ERR_CONFLICT, "the wave is %s%s%s", state, separator, why);
+    return error_new(ERR_CONFLICT, "the wave is %s, and %s does not come %s%s%s", state, until,
+                     stuck ? "without another word" : "any more", separator, why);
 }
 
 static struct error *follow(struct cli *cli, struct watching *w, const char *path, const char *until)
@@ -180,11 +224,9 @@ static struct error *follow(struct cli *cli, struct watching *w, const char *pat
             draw(w, answer.body);
         else
             tell(w, answer.body);
-        if (is_over(answer.body, until)) {
-            const char *state = text_of(answer.body, "state");
-            struct error *error = until && strcmp(state, until)
-                                      ? error_new(ERR_CONFLICT, "it has ended %s, not %s", state, until)
-                                      : NULL;
+        enum cli_awaited awaited = awaited_of(answer.body, until);
+        if (awaited != CLI_AWAITED_COMES) {
+            struct error *error = awaited == CLI_AWAITED_LOST ? lost(cli->arena, answer.body, until) : NULL;
             if (cli->json)
                 cli_print(cli, answer.body);
             client_answer_done(&answer);
@@ -202,6 +244,8 @@ struct error *cli_wave_watch(struct cli *cli, const struct cli_command *command)
     (void)command;
     TRY(cli_argument(cli, "WAVE", &id));
     TRY(cli_end(cli));
+    if (until)
+        TRY(check_state(until));
     struct error *error =
         follow(cli, &w, arena_printf(cli->arena, PATH "/%s", client_escape(cli->arena, id)), until);
     for (size_t i = 0; i < HOSTS_MAX; i++)

@@ -24,7 +24,8 @@ static const char usage[] =
     "  --no-wait                    do not follow operations to their end\n"
     "  --help, --version\n\n"
     "Exit codes: 0 done, 1 refused or failed, 2 usage, 3 no broker, 4 not allowed, 5 not found,\n"
-    "6 conflict, or an operation that failed.\n\nCommands:\n";
+    "6 conflict, an operation that failed, or a move or wave that was watched and went another "
+    "way.\n\nCommands:\n";
 
 /* How many words of the command the line begins with, skipping flags; 0: another command. */
 static int match_words(const struct cli *cli, const char *words, int *ret_indexes)
@@ -96,7 +97,8 @@ static int print_usage(FILE *out, int count, char **words)
                 (void)fprintf(out, "yunqiao %s%s%s\n    %s\n", command->words, command->arguments ? " " : "",
                               command->arguments ? command->arguments : "", command->help);
             else
-                (void)fprintf(out, "  %-22s %s\n", command->words, command->help);
+                (void)fprintf(out, "  %-22s %.*s\n", command->words, (int)strcspn(command->help, "\n"),
+                              command->help);
         }
     }
     return printed;

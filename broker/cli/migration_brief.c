@@ -78,14 +78,23 @@ static const char *downtime(struct arena *arena, const json_t *migration)
     return agreed && *text ? arena_printf(arena, "%s, %lld s are agreed", text, (long long)agreed) : text;
 }
 
+bool cli_migration_copies(const json_t *migration)
+{
+    const char *state = text_of(migration, "state");
+    return !strcmp(state, "copying") || !strcmp(state, "testing") || !strcmp(state, "cutting-over");
+}
+
 static const char *progress(struct arena *arena, const json_t *migration)
 {
     const json_t *seen = json_object_get(migration, "progress");
-    return seen ? arena_printf(arena, "pass %lld, %s of %s, %s/s", (long long)number_of(seen, "pass"),
-                               cli_size(arena, number_of(seen, "done_bytes")),
-                               cli_size(arena, number_of(seen, "bytes")),
-                               cli_size(arena, number_of(seen, "bytes_per_second")))
-                : "";
+    if (!seen)
+        return "";
+    const char *text = arena_printf(arena, "pass %lld, %s of %s", (long long)number_of(seen, "pass"),
+                                    cli_size(arena, number_of(seen, "done_bytes")),
+                                    cli_size(arena, number_of(seen, "bytes")));
+    return cli_migration_copies(migration)
+               ? arena_printf(arena, "%s, %s/s", text, cli_size(arena, number_of(seen, "bytes_per_second")))
+               : text;
 }
 
 /* What was made for it and is still there. */

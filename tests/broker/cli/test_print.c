@@ -215,6 +215,23 @@ static void test_migration(void **state)
     free(text);
 }
 
+/* The last pass leaves its rate behind; only while one may run it is told. */
+static void test_rate(void **state)
+{
+    static const char *const states[] = {"copying", "testing", "cutting-over",
+                                         "synced",  "holding", "cancelled"};
+    (void)state;
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        char *text = brief(arena_printf(arena,
+                                        "{" MOVE ", \"state\": \"%s\", \"progress\": {\"pass\": 2, \"bytes\":"
+                                        " 2048, \"done_bytes\": 1024, \"bytes_per_second\": 512}}",
+                                        states[i]));
+        assert_non_null(strstr(text, i < 3 ? "  progress   pass 2, 1.0 KiB of 2.0 KiB, 512.0 B/s\n"
+                                           : "  progress   pass 2, 1.0 KiB of 2.0 KiB\n"));
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_safe),         cmocka_unit_test(test_moment),
         cmocka_unit_test(test_table),        cmocka_unit_test(test_hostile_table),
         cmocka_unit_test(test_single_thing), cmocka_unit_test(test_migration),
+        cmocka_unit_test(test_rate),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
