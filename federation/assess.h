@@ -145,6 +145,7 @@ struct assess_facts {
     uint64_t memory_mb;
     struct assess_side source, target;
     const char *conversion; /* of the guest, between two kinds of hypervisor, in words; NULL: not known */
+    bool converts;          /* it is converted on the way, as far as is known */
     const struct driver_detail *detail; /* NULL: detail_error says why */
     const char *detail_error;
     bool detail_unsupported;                  /* the driver has no such operation */
@@ -170,7 +171,8 @@ struct assess_facts {
 /* What the predictions assume when nothing better is told. They stand in every report. */
 #define ASSESS_READ_BYTES_S (INT64_C(140) * 1000 * 1000) /* one disk, whatever the read size */
 #define ASSESS_CHANGE_PPM_HOUR 10000                     /* of the disks: 1 % an hour */
-#define ASSESS_FIXED_US (2 * MOMENT_MINUTE)              /* stop, prove, convert, boot and check */
+#define ASSESS_FIXED_US (2 * MOMENT_MINUTE)              /* stop, fence, switch, boot and check */
+#define ASSESS_CONVERT_US MOMENT_MINUTE                  /* of a guest that is converted */
 #define ASSESS_LIVE_DOWNTIME_US (300 * INT64_C(1000))    /* QEMU's default limit */
 #define ASSESS_MOBILITY_DOWNTIME_US (2 * MOMENT_SECOND)
 #define ASSESS_DELTA_US (10 * MOMENT_SECOND) /* a delta as short as this is not made shorter */
@@ -197,6 +199,8 @@ struct assess_report {
     uint64_t disk_bytes;          /* to be copied */
     int64_t rate_bytes_s;         /* that the predictions use */
     int64_t change_bytes_s;       /* likewise */
+    int64_t proof_us;             /* of reading all disks back; in the downtime of warm and cold */
+    int64_t fixed_us;             /* likewise, whatever the disks */
     bool movable;                 /* no blocker, and a way */
     enum assess_method preferred; /* of a movable one: the least downtime */
 };

@@ -241,14 +241,17 @@ static unsigned capabilities_of(const struct job *job, const char *driver_name)
     return driver ? driver->capabilities : 0;
 }
 
-static const char *outlook(const struct job *job, const struct assess_facts *f, const char *guest_os)
+static void look_out(const struct job *job, struct assess_facts *f, const char *guest_os)
 {
     const struct federation_services *services = job->context;
     struct convert_plan plan = convert_plan(job->arena, services->conversion, services->conversion_program,
                                             f->source.driver, f->target.driver, guest_os);
+    f->converts = plan.runs;
     if (plan.runs)
-        return arena_printf(job->arena, "it is converted after the copy by %s", services->conversion_program);
-    return plan.why ? arena_printf(job->arena, "it is not converted: %s", plan.why) : NULL;
+        f->conversion =
+            arena_printf(job->arena, "it is converted after the copy by %s", services->conversion_program);
+    else if (plan.why)
+        f->conversion = arena_printf(job->arena, "it is not converted: %s", plan.why);
 }
 
 static struct error *ask_source(struct job *job, struct assess_facts *f)
@@ -272,7 +275,7 @@ static struct error *ask_source(struct job *job, struct assess_facts *f)
     provider_call_close(&call);
     if (!error) {
         f->detail = detail;
-        f->conversion = outlook(job, f, detail->guest_os);
+        look_out(job, f, detail->guest_os);
     }
     return told(job->arena, error, &f->detail_error);
 }

@@ -60,7 +60,8 @@ static json_t *assumptions_json(const struct assess_facts *facts, const struct a
     json_put_int(json, "change_bytes_per_second", report->change_bytes_s);
     json_put_bool(json, "change_told", facts->change_bytes_s > 0);
     json_put_int(json, "disk_read_bytes_per_second", ASSESS_READ_BYTES_S);
-    json_put_int(json, "fixed_downtime_seconds", ASSESS_FIXED_US / MOMENT_SECOND);
+    json_put_int(json, "fixed_downtime_seconds", report->fixed_us / MOMENT_SECOND);
+    json_put_int(json, "proof_seconds", report->proof_us / MOMENT_SECOND);
     if (facts->window_us)
         json_put_int(json, "window_seconds", facts->window_us / MOMENT_SECOND);
     return json;

@@ -115,6 +115,13 @@ static int64_t upload_us(const struct assess_work *work)
                                                                    : 0;
 }
 
+/* Of every cut-over of a copy, besides the last pass: what is staged is sent, and all of the disks is read
+ * back from the target, as moves do unless they are told otherwise. */
+static int64_t cutover_us(const struct assess_work *work)
+{
+    return work->report->fixed_us + upload_us(work) + work->report->proof_us;
+}
+
 /* Passes until the delta is short, or no longer gets shorter. */
 static void predict_warm(struct assess_work *work, struct assess_way *way)
 {
@@ -135,7 +142,7 @@ static void predict_warm(struct assess_work *work, struct assess_way *way)
     wide changed = (wide)last * r->change_bytes_s / MOMENT_SECOND;
     int64_t delta =
         time_of(changed > (wide)r->disk_bytes ? r->disk_bytes : (uint64_t)changed, r->rate_bytes_s);
-    way->downtime_us = (delta > least ? delta : least) + ASSESS_FIXED_US + upload_us(work);
+    way->downtime_us = (delta > least ? delta : least) + cutover_us(work);
     if (r->change_bytes_s >= r->rate_bytes_s)
         assess_find(work, RULE_DELTA, NULL, "%lld bytes a second written, %lld copied",
                     (long long)r->change_bytes_s, (long long)r->rate_bytes_s);
@@ -161,7 +168,7 @@ static void predict(struct assess_work *work, enum assess_method method, struct 
         return;
     default:
         way->copy_us = disks;
-        way->downtime_us = disks + ASSESS_FIXED_US + upload_us(work);
+        way->downtime_us = disks + cutover_us(work);
     }
 }
 
@@ -175,6 +182,8 @@ static void set_rates(struct assess_work *work)
     if (!f->bandwidth_bytes_s)
         assess_find(work, RULE_BANDWIDTH, NULL, "%s to %s", f->source.site ? f->source.site : f->source.cloud,
                     f->target.site ? f->target.site : f->target.cloud);
+    r->proof_us = time_of(r->disk_bytes, r->rate_bytes_s);
+    r->fixed_us = ASSESS_FIXED_US + (f->converts ? ASSESS_CONVERT_US : 0);
     r->change_bytes_s = f->change_bytes_s;
     if (!r->change_bytes_s)
         r->change_bytes_s = (int64_t)((wide)r->disk_bytes * ASSESS_CHANGE_PPM_HOUR / 1000000 / 3600);

@@ -123,15 +123,16 @@ static void put_findings(struct buf *buf, const json_t *report)
 static void put_assumptions(struct buf *buf, const json_t *report)
 {
     const json_t *assumed = json_object_get(report, "assumptions");
-    buf_printf(
-        buf,
-        "<p><small>估算依据：复制速度 %lld MB/s（%s），变更速度 %lld KB/s（%s），停机固定开销 %lld 秒。"
-        "</small></p>\n",
-        (long long)(number_of(assumed, "rate_bytes_per_second") / 1000000),
-        json_is_true(json_object_get(assumed, "bandwidth_told")) ? "按申报带宽" : "按磁盘速度假定",
-        (long long)(number_of(assumed, "change_bytes_per_second") / 1000),
-        json_is_true(json_object_get(assumed, "change_told")) ? "申报" : "按每小时 1% 假定",
-        (long long)number_of(assumed, "fixed_downtime_seconds"));
+    buf_printf(buf,
+               "<p><small>估算依据：复制速度 %lld MB/s（%s），变更速度 %lld KB/s（%s），停机固定开销 %lld "
+               "秒，目标端全盘回读校验 %lld 秒。"
+               "</small></p>\n",
+               (long long)(number_of(assumed, "rate_bytes_per_second") / 1000000),
+               json_is_true(json_object_get(assumed, "bandwidth_told")) ? "按申报带宽" : "按磁盘速度假定",
+               (long long)(number_of(assumed, "change_bytes_per_second") / 1000),
+               json_is_true(json_object_get(assumed, "change_told")) ? "申报" : "按每小时 1% 假定",
+               (long long)number_of(assumed, "fixed_downtime_seconds"),
+               (long long)number_of(assumed, "proof_seconds")); /* 0 in reports from before it was counted */
 }
 
 static void put_host(struct buf *buf, const struct assessment_host *host)
