@@ -80,6 +80,8 @@ static struct error *plan(struct db *db, struct wave_acting *acting, moment now)
                                         .commits_itself = moves->commits_itself,
                                         .proof = moves->proof,
                                         .approvals = services->migration_approvals,
+                                        .conversion = services->conversion,
+                                        .conversion_program = services->conversion_program,
                                         .principal = row->acts_for};
     struct migration_row made;
     TRY(check_name(db, acting, "migrations:plan"));

@@ -231,6 +231,12 @@ const char *wave_sight_reason(struct arena *arena, const struct wave_sight *sigh
                : "no window is long enough for its cut-over, or for one that it waits for";
 }
 
+/* Progress is of the pass or proof that was told last: it stays behind when that was the last one. */
+static bool moves_data(const struct wave_member *member)
+{
+    return is_state(member, MIGRATION_COPYING) || is_state(member, MIGRATION_CUTTING_OVER);
+}
+
 static void put_move(json_t *json, const struct wave_member *member)
 {
     if (!member->migration)
@@ -240,7 +246,7 @@ static void put_move(json_t *json, const struct wave_member *member)
     json_put_text(move, "state", member->state);
     json_put_text(move, "approvals", member->approvals);
     json_put_int(move, "passes", member->passes);
-    if (member->progress)
+    if (member->progress && moves_data(member))
         json_put(move, "progress", json_deep_copy(member->progress));
     if (member->predicted_us >= 0)
         json_put_int(downtime, "predicted_ms", member->predicted_us / 1000);

@@ -21,6 +21,7 @@
 static int tear_down(void **state)
 {
     waves_halt();
+    waves_convert(NULL, NULL);
     return house_rest(state);
 }
 
@@ -302,6 +303,59 @@ static void what_cannot_be_planned_is_named(void **state)
     (void)state;
 }
 
+/* As a move by hand would be: with the conversion that the broker's settings want, or not at all. */
+static void guests_are_converted_as_the_settings_say(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    waves_arrange("1");
+    waves_consent();
+    waves_convert("required", "/nowhere/virt-v2v-in-place");
+    const char *path = waves_made(arena, "");
+    waves_run();
+    (void)waves_say(arena, ENGINEER, path, "start", NULL, 200);
+    waves_await("SELECT note FROM wave_host",
+                "could not plan it: guests that move from vmware to kvm have to be converted here: "
+                "/nowhere/virt-v2v-in-place is not installed");
+    desk_expect("SELECT count(*) FROM migration", "0");
+    waves_halt();
+    waves_convert("required", "/bin/sh"); /* it was installed meanwhile */
+    waves_run();
+    waves_await("SELECT count(*) FROM wave_host WHERE migration_id IS NOT NULL", "1");
+    desk_expect("SELECT (conversion->>'mode') || ' ' || (conversion->>'state') FROM migration",
+                "required planned");
+    (void)state;
+}
+
+/* What a pass or proof told last stays behind when it is over: nothing of it is still to come. */
+static void what_was_told_of_a_pass_is_not_what_is_left(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    static const char *const over[] = {"state = 'synced', passes = 1, predicted_us = 5000000",
+                                       "state = 'verifying'", "state = 'holding', live_at = now()",
+                                       "state = 'committed', ended_at = now()"};
+    const char *path = running(arena, "1", "");
+    waves_await(WAVES_MOVES, "web-1 copying");
+    waves_halt();
+    pg_exec(house.pg, "UPDATE migration SET progress = '{\"eta_seconds\": 90000, \"done_bytes\": 5}'");
+    const json_t *host = waves_host(waves_get(arena, path), 1);
+    assert_in_range(json_integer_value(json_object_get(host, "eta_seconds")), 90000, 90120);
+    assert_non_null(json_object_get(json_object_get(host, "move"), "progress"));
+    for (size_t i = 0; i < sizeof over / sizeof *over; i++) {
+        char *sql = xasprintf("UPDATE migration SET version = version + 1, %s", over[i]);
+        pg_exec(house.pg, sql);
+        free(sql);
+        const json_t *wave = waves_get(arena, path), *forecast = json_object_get(wave, "forecast");
+        host = waves_host(wave, 1);
+        assert_true(json_integer_value(json_object_get(host, "eta_seconds")) <= 60);
+        assert_true(json_integer_value(json_object_get(forecast, "eta_seconds")) <= 60);
+        assert_null(json_object_get(json_object_get(host, "move"), "progress"));
+    }
+    desk_expect("SELECT progress->>'eta_seconds' FROM migration", "90000"); /* it is still there */
+    waves_run();
+    waves_await("SELECT state FROM wave", "done");
+    (void)state;
+}
+
 /* It is told once that a system will be late, and once that it will not. */
 static void lateness_is_told(void **state)
 {
@@ -404,6 +458,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(only_while_its_person_may, tear_down),
         cmocka_unit_test_teardown(the_end_of_a_wave_takes_back_what_has_not_begun, tear_down),
         cmocka_unit_test_teardown(what_cannot_be_planned_is_named, tear_down),
+        cmocka_unit_test_teardown(guests_are_converted_as_the_settings_say, tear_down),
+        cmocka_unit_test_teardown(what_was_told_of_a_pass_is_not_what_is_left, tear_down),
         cmocka_unit_test_teardown(lateness_is_told, tear_down),
         cmocka_unit_test_teardown(nothing_is_done_twice_or_forgotten, tear_down),
     };

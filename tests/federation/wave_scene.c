@@ -23,6 +23,7 @@ extern char **environ;
 
 static struct job_runner *runner;
 static struct federation_services services;
+static const char *conversion, *conversion_program;
 
 static void add_machine(int number, char system)
 {
@@ -185,7 +186,8 @@ void waves_approved(void)
 static void start_runner(const char *conninfo, struct clock *clock)
 {
     static const struct job_type *const types[] = {&wave_job};
-    services = (struct federation_services){.migration_approvals = "unit"};
+    services = (struct federation_services){
+        .migration_approvals = "unit", .conversion = conversion, .conversion_program = conversion_program};
     ok(job_runner_start(&(struct job_runner_settings){.conninfo = conninfo,
                                                       .types = types,
                                                       .type_count = 1,
@@ -194,6 +196,16 @@ static void start_runner(const char *conninfo, struct clock *clock)
                                                       .clock = clock,
                                                       .lease_us = 2 * MOMENT_SECOND},
                         &runner));
+}
+
+void waves_convert(const char *mode, const char *program)
+{
+    conversion = mode;
+    conversion_program = program;
+    pg_exec(house.pg, mode ? "UPDATE endpoint SET driver = CASE id WHEN 'e-ext' THEN 'vmware' ELSE 'kvm' END"
+                             " WHERE id IN ('e-ext', 'd-ext')"
+                           : "UPDATE endpoint SET driver = CASE id WHEN 'e-ext' THEN 'memory' ELSE "
+                             "'scripted' END WHERE id IN ('e-ext', 'd-ext')");
 }
 
 void waves_run(void)

@@ -34,6 +34,9 @@ void waves_move(int number, const char *state);
 void waves_approve_all(struct arena *arena);
 void waves_approved(void);
 
+/* For jobs that are started from now on: how guests are converted, machines being on VMware and the target
+ * KVM. NULL: not at all, on clouds as they were. */
+void waves_convert(const char *mode, const char *program);
 /* The job in this process. */
 void waves_run(void);
 void waves_halt(void);
