@@ -29,6 +29,10 @@
 #define CONFLICT 6 /* the client's exit code */
 #define TEXT_MAX (4u << 20)
 #define TOKEN_SECONDS 86400
+#define RECORDS_AFTER 30 /* enough to tell by how much its clocks went apart */
+#define EPOCH(moment) "(extract(epoch FROM " moment ") * 1000000)::bigint"
+#define MS 1e3
+#define S 1e6
 
 static void post(struct world *w, const char *path, json_t *body)
 {
@@ -300,6 +304,81 @@ void moves_journal_check(struct moves *moves, const struct kvmcloud *cloud, cons
     char *file = file_of(cloud, machine->volume, ".qcow2");
     unsigned count = journal_verify(file, kvmcloud_folder(cloud), machine->name, last > said ? last : said);
     print_message("%s: %u records, in order, each once\n", machine->name, count);
+    free(file);
+}
+
+/* What the broker knows of a cut-over: durations and moments in µs; −1: not measured. */
+struct cutover {
+    long long measured, stop, start; /* down, until it was off, from the word to start it */
+    long long begun, down_at, live_at;
+};
+
+static struct cutover find_cutover(const struct moves *moves, const struct machine *machine)
+{
+    struct cutover found;
+    char *sql = xasprintf(
+        "SELECT concat_ws(' ', coalesce(measured_us, -1), coalesce(stop_us, -1), coalesce(start_us, -1),"
+        " (SELECT " EPOCH("min(at)") " FROM migration_history h WHERE h.migration_id = m.id AND to_state ="
+                                     " 'cutting-over'), coalesce(" EPOCH("down_at") ", -1), " EPOCH(
+                                         "live_at") ") FROM migration m WHERE id"
+                                                    " = '%s'",
+        machine->migration);
+    char *text = world_value(moves->world, sql);
+    if (sscanf(text, "%lld %lld %lld %lld %lld %lld", &found.measured, &found.stop, &found.start,
+               &found.begun, &found.down_at, &found.live_at) != 6)
+        fail_msg("%s: \"%s\" is no cut-over", sql, text);
+    free(text);
+    free(sql);
+    return found;
+}
+
+/* Paused for no longer than the whole cut-over took, in the guest's eyes as in the broker's. */
+static void check_paused(const char *name, const struct journal_gap *gap, const struct cutover *cut)
+{
+    print_message(
+        "%s: %.0f to %.0f ms down in the guest's own clock, %.0f ms measured by the broker, within a"
+        " cut-over of %.0f ms\n",
+        name, gap->paused.least / MS, gap->paused.most / MS, cut->measured / MS,
+        (cut->live_at - cut->begun) / MS);
+    assert_true(gap->paused.least <= cut->live_at - cut->begun);
+    assert_true(cut->measured > 0 && cut->measured <= cut->live_at - cut->begun);
+    assert_true(gap->last.least <= cut->live_at && gap->next.most >= cut->begun);
+}
+
+/* No record was begun between the moment when it was known to be off and the word to start it. */
+static void check_booted(const char *name, const struct journal_gap *gap, const struct cutover *cut)
+{
+    int64_t off = cut->begun, on = cut->live_at; /* of one that was off before and is started later */
+    print_message(
+        "%s: %.1f to %.1f s down in the guest's own clock, %.1f s of them from its kernel's start to"
+        " its first record, ",
+        name, gap->step.least / S, gap->step.most / S, gap->up_us / S);
+    if (cut->measured < 0) {
+        print_message("off before and not measured by the broker\n");
+    } else {
+        print_message("%.1f s measured by the broker, %.1f s of them to stop it and %.1f s to start it\n",
+                      cut->measured / S, cut->stop / S, cut->start / S);
+        assert_true(cut->stop >= 0 && cut->start >= 0);
+        off = cut->down_at + cut->stop;
+        on -= cut->start;
+    }
+    assert_true(gap->last.least <= off && gap->next.most >= on);
+    if (cut->measured >= 0)
+        assert_true(gap->step.most >= cut->measured - cut->stop - cut->start);
+}
+
+void moves_journal_gap(struct moves *moves, const struct kvmcloud *cloud, const struct machine *machine,
+                       unsigned left_at)
+{
+    (void)moves_journal_writes(moves, cloud, machine, left_at + RECORDS_AFTER);
+    moves_power_off(moves, machine);
+    struct journal_gap gap;
+    struct cutover cut = find_cutover(moves, machine);
+    char *file = file_of(cloud, machine->volume, ".qcow2");
+    unsigned said = moves_journal_said(moves, cloud, machine);
+    unsigned count = journal_verify_gap(file, kvmcloud_folder(cloud), machine->name, said, left_at, &gap);
+    print_message("%s: %u records, in order, each once\n", machine->name, count);
+    (gap.booted ? check_booted : check_paused)(machine->name, &gap, &cut);
     free(file);
 }
 

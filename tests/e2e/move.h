@@ -64,6 +64,11 @@ void moves_journal_goes_on(const struct moves *moves, const struct kvmcloud *clo
 /* It is stopped through the API, and its journal checked where it is. */
 void moves_journal_check(struct moves *moves, const struct kvmcloud *cloud, const struct machine *machine,
                          unsigned said);
+/* As moves_journal_check of one that moved, `left_at` being the last record that it said where it was: prints
+ * how long it was down by its own clock and by the broker's measure, and holds the two to each other
+ * (README.md). */
+void moves_journal_gap(struct moves *moves, const struct kvmcloud *cloud, const struct machine *machine,
+                       unsigned left_at);
 /* "running", "shut off"; "" when there is no such domain. In a static buffer. */
 const char *moves_power(const struct kvmcloud *cloud, const struct machine *machine);
 /* Nothing of the broker's is in this cloud: no domain, no file. */

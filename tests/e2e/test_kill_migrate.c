@@ -62,7 +62,7 @@ static void killed_on_the_way(void **state)
     moves_expect_empty(moves->here);
     move_expect_closed(moves, &machine);
     move_expect_usage(moves, &machine);
-    moves_journal_check(moves, moves->there, &machine, left_at);
+    moves_journal_gap(moves, moves->there, &machine, left_at);
     moves_machine_end(moves, &machine);
     moves_expect_empty(moves->there);
 }

@@ -72,7 +72,7 @@ static void commit(struct moves *moves, struct machine *machine, unsigned least)
     moves_expect_empty(moves->here);
     move_expect_closed(moves, machine);
     move_expect_usage(moves, machine);
-    moves_journal_check(moves, moves->there, machine, least);
+    moves_journal_gap(moves, moves->there, machine, least);
     moves_machine_end(moves, machine);
     moves_expect_empty(moves->there);
 }
