@@ -226,6 +226,19 @@ bool migration_allows(enum migration_state state, enum migration_event event)
     return find(state, event) != NULL;
 }
 
+static struct error *refuse(enum need need, const struct migration_facts *facts)
+{
+    char until[MOMENT_TEXT];
+    if (need != NEED_WINDOW || !facts->window_until)
+        return error_new(need_told[need].code, "%s", need_told[need].text);
+    moment_format(facts->window_until, until);
+    return error_new(
+        need_told[need].code,
+        "the downtime has to end within the agreed window, which is open until %s: from now on %lld "
+        "s are predicted",
+        until, (long long)((facts->predicted_us + MOMENT_SECOND - 1) / MOMENT_SECOND));
+}
+
 struct error *migration_next(enum migration_state state, enum migration_event event,
                              const struct migration_facts *facts, enum migration_state *ret_state)
 {
@@ -235,7 +248,7 @@ struct error *migration_next(enum migration_state state, enum migration_event ev
                          migration_event_name(event));
     for (int need = 0; need < NEED_COUNT; need++)
         if (found->needs & BIT(need) && !need_holds((enum need)need, facts))
-            return error_new(need_told[need].code, "%s", need_told[need].text);
+            return refuse((enum need)need, facts);
     *ret_state = found->to;
     return NULL;
 }

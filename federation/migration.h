@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "broker/base/error.h"
+#include "broker/base/moment.h"
 
 #define MIGRATION_STATES(X)                         \
     X(MIGRATION_ASSESSED, "assessed")               \
@@ -114,7 +115,9 @@ struct migration_facts {
     bool way_back;                  /* so is the rollback plan */
     bool consented;                 /* a good consent covers this move now */
     bool approved;                  /* all approvals that the policy asks are given */
-    bool window;                    /* the agreed window is open now, or none is agreed */
+    bool window;                    /* the agreed window is open now and, where words are taken, the
+                                       predicted downtime ends within it, if it is known; or none is agreed */
+    moment window_until;            /* of an open one within which it does not; else 0 */
     bool accepted;                  /* the using unit has accepted the outcome */
     bool clean;                     /* no entry of the ledger is open */
     bool copied;                    /* the target has had a whole pass */

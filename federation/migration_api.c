@@ -290,9 +290,11 @@ struct terms {
     struct migration_window window;
     int64_t downtime_seconds, hold_days, bandwidth;
     bool test_required, test_told;
+    bool no_window; /* the one that was agreed is taken off again */
 };
 static const struct json_member terms_members[] = {
-    {JSON_MEMBER(struct terms, window), .want = JSON_WANT_OBJECT, .spec = &window_spec},
+    {JSON_MEMBER(struct terms, window), .want = JSON_WANT_OBJECT, .spec = &window_spec,
+     .flags = JSON_NULLABLE},
     {JSON_MEMBER(struct terms, downtime_seconds), .want = JSON_WANT_INT, .min = 0, .max = DOWNTIME_MAX_S},
     {JSON_MEMBER(struct terms, hold_days), .want = JSON_WANT_INT, .min = 1, .max = HOLD_DAYS_MAX},
     {JSON_MEMBER(struct terms, bandwidth), .want = JSON_WANT_INT, .min = 0, .max = BANDWIDTH_MAX},
@@ -303,7 +305,7 @@ static const struct json_spec terms_spec = JSON_SPEC(struct terms, terms_members
 static struct error *set_terms(struct db *db, struct migration_row *m, void *context)
 {
     const struct terms *terms = context;
-    if (terms->window.from) {
+    if (terms->window.from || terms->no_window) {
         m->window_from = terms->window.from;
         m->window_until = terms->window.until;
     }
@@ -329,6 +331,7 @@ static struct error *patch(struct http_call *call, struct http_answer *answer)
     struct terms terms = {.downtime_seconds = -1, .hold_days = -1, .bandwidth = -1};
     TRY(http_read_body(call, &terms_spec, &terms));
     terms.test_told = json_object_get(call->body, "test_required") != NULL;
+    terms.no_window = json_is_null(json_object_get(call->body, "window"));
     TRY(check_window(&terms.window));
     TRY(find(call, &saying));
     return change(call, &saying, set_terms, &terms, answer);

@@ -87,6 +87,16 @@ static void assume_source(const struct migration_work *work, struct migration_fa
                                             .running = !strcmp(work->instance.power, "on")};
 }
 
+/* A cut-over begins with this word alone, a person's or a wave's: the service is to be back before the agreed
+ * window ends, as far as anything is known of that. */
+static void bound_window(const struct migration_row *m, moment now, struct migration_facts *facts)
+{
+    if (!m->window_from || !facts->window || m->predicted_us <= m->window_until - now)
+        return;
+    facts->window = false;
+    facts->window_until = m->window_until;
+}
+
 static struct error *start_job(struct db *db, struct migration_work *work)
 {
     const char *job;
@@ -106,6 +116,7 @@ struct error *migration_say(struct db *db, struct arena *arena, const struct mig
     TRY(consented(db, arena, &work.row, now, &denied));
     TRY(migration_known(db, &work.row, !denied, now, &facts));
     assume_source(&work, &facts);
+    bound_window(&work.row, now, &facts);
     enum migration_state from = work.row.state;
     if (denied && saying->event == MIGRATION_EVENT_START && from <= MIGRATION_APPROVED)
         return error_new(ERR_DENIED, "could not start it; %s", denied);

@@ -128,7 +128,12 @@ static void what_has_to_hold(void **state)
     refused(MIGRATION_APPROVED, MIGRATION_EVENT_START, &facts, ERR_CONFLICT, "approvals");
     facts = good_facts();
     facts.window = false;
-    refused(MIGRATION_SYNCED, MIGRATION_EVENT_CUTOVER, &facts, ERR_CONFLICT, "window");
+    refused(MIGRATION_SYNCED, MIGRATION_EVENT_CUTOVER, &facts, ERR_CONFLICT, "window is not open");
+    facts.window_until = INT64_C(1795730400000000); /* open, but not long enough */
+    refused(
+        MIGRATION_SYNCED, MIGRATION_EVENT_CUTOVER, &facts, ERR_CONFLICT,
+        "has to end within the agreed window, which is open until 2026-11-26T22:00:00.000000Z: from now on "
+        "1 s are predicted");
     facts = good_facts();
     facts.predicted_us = 3;
     refused(MIGRATION_SYNCED, MIGRATION_EVENT_CUTOVER, &facts, ERR_CONFLICT, "downtime");

@@ -277,6 +277,76 @@ static void the_terms_may_want_a_test(void **state)
     }
 }
 
+/* With the version that is there now. */
+static json_t *change(struct arena *arena, const char *path, const char *body, int status)
+{
+    (void)desk_call(arena, ADMIN, "GET", path, NULL, 200);
+    desk_match = arena_strdup(arena, desk_header("etag"));
+    json_t *answer = desk_call(arena, ENGINEER, "PATCH", path, body, status);
+    desk_match = NULL;
+    return answer;
+}
+
+/* Open since an hour, for so much longer. */
+static const char *window(struct arena *arena, int64_t left)
+{
+    moment now = clock_now(house.clock);
+    return arena_printf(arena, "{\"window\":{\"from\":\"%s\",\"until\":\"%s\"}}",
+                        moment_text(arena, now - MOMENT_HOUR), moment_text(arena, now + left));
+}
+
+static void in_sync(const char *predicted_us)
+{
+    char *sql = xasprintf("UPDATE migration SET state = 'synced', passes = 1, predicted_us = %s,"
+                          " version = version + 1",
+                          predicted_us);
+    pg_exec(house.pg, sql);
+    free(sql);
+}
+
+static void the_downtime_ends_within_the_window(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    consent_given();
+    const char *path = planned(arena, "consented");
+    (void)say_now(arena, UNIT, path, "approve", 200);
+    (void)say_now(arena, ENGINEER, path, "start", 200);
+    in_sync("600000000");
+    json_t *terms = change(arena, path, window(arena, 5 * MOMENT_MINUTE), 200);
+    json_t *late = say_now(arena, ENGINEER, path, "cutover", 409);
+    const char *detail = desk_text(late, "detail");
+    assert_non_null(strstr(detail, "has to end within the agreed window"));
+    assert_non_null(strstr(detail, arena_printf(arena, "open until %s: from now on 600 s are predicted",
+                                                desk_text(json_object_get(terms, "window"), "until"))));
+    (void)change(arena, path, window(arena, -MOMENT_MINUTE), 200);
+    late = say_now(arena, ENGINEER, path, "cutover", 409);
+    assert_non_null(strstr(desk_text(late, "detail"), "window is not open"));
+    (void)change(arena, path, window(arena, 11 * MOMENT_MINUTE), 200);
+    (void)say_now(arena, ENGINEER, path, "cutover", 200);
+    /* What nobody has predicted only has to begin within it. */
+    in_sync("-1");
+    (void)change(arena, path, window(arena, 5 * MOMENT_MINUTE), 200);
+    (void)say_now(arena, ENGINEER, path, "cutover", 200);
+}
+
+static void a_window_is_taken_off_again(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    consent_given();
+    const char *path = planned(arena, "consented");
+    (void)say_now(arena, UNIT, path, "approve", 200);
+    (void)say_now(arena, ENGINEER, path, "start", 200);
+    in_sync("600000000");
+    (void)change(arena, path, window(arena, 5 * MOMENT_MINUTE), 200);
+    json_t *terms = change(arena, path, "{\"hold_days\":3}", 200); /* says nothing of it */
+    assert_true(json_is_object(json_object_get(terms, "window")));
+    (void)change(arena, path, "{\"window\":{\"from\":null,\"until\":null}}", 422);
+    terms = change(arena, path, "{\"window\":null}", 200);
+    assert_false(json_is_object(json_object_get(terms, "window")));
+    desk_expect("SELECT count(*) FROM migration WHERE window_from IS NULL AND window_until IS NULL", "1");
+    (void)say_now(arena, ENGINEER, path, "cutover", 200);
+}
+
 static void a_move_that_never_began_ends_at_once(void **state)
 {
     ARENA_AUTO struct arena *arena = arena_new();
@@ -300,6 +370,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_two_who_press_one_is_told, set_up, house_rest),
         cmocka_unit_test_setup_teardown(what_a_test_boot_is_asked_with, set_up, house_rest),
         cmocka_unit_test_setup_teardown(the_terms_may_want_a_test, set_up, house_rest),
+        cmocka_unit_test_setup_teardown(the_downtime_ends_within_the_window, set_up, house_rest),
+        cmocka_unit_test_setup_teardown(a_window_is_taken_off_again, set_up, house_rest),
         cmocka_unit_test_setup_teardown(a_move_that_never_began_ends_at_once, set_up, house_rest),
     };
     return cmocka_run_group_tests(tests, desk_open, desk_close);

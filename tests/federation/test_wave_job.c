@@ -175,6 +175,28 @@ static void not_beyond_the_agreed_downtime(void **state)
     (void)state;
 }
 
+/* Nor where it would not end within a window that a person agreed to for the move. */
+static void not_beyond_the_window_of_a_move(void **state)
+{
+    ARENA_AUTO struct arena *arena = arena_new();
+    const char *path = running(arena, "1", AUTOMATIC);
+    waves_await(WAVES_MOVES, "web-1 copying");
+    pg_exec(house.pg, "UPDATE migration SET window_from = now() - interval '1 hour', window_until = now() +"
+                      " interval '1 day'");
+    waves_halt(); /* or it would be cut over at once */
+    waves_move(1, "synced");
+    pg_exec(house.pg, "UPDATE migration SET predicted_us = 90000000000, version = version + 1");
+    waves_run();
+    waves_await("SELECT note LIKE '%within the agreed window%90000 s%' FROM wave_host", "t");
+    desk_expect(WAVES_MOVES, "web-1 synced");
+    pg_exec(house.pg, "UPDATE migration SET predicted_us = 80000000000, version = version + 1;"
+                      "SELECT job_wake(job_id) FROM wave");
+    waves_await(WAVES_MOVES, "web-1 cutting-over");
+    desk_expect("SELECT count(*) FROM wave_host WHERE note IS NOT NULL", "0");
+    (void)path;
+    (void)state;
+}
+
 static void a_pause_lets_run_what_runs(void **state)
 {
     ARENA_AUTO struct arena *arena = arena_new();
@@ -452,6 +474,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_teardown(limits_hold, tear_down),
         cmocka_unit_test_teardown(not_outside_a_window_and_not_by_hand, tear_down),
         cmocka_unit_test_teardown(not_beyond_the_agreed_downtime, tear_down),
+        cmocka_unit_test_teardown(not_beyond_the_window_of_a_move, tear_down),
         cmocka_unit_test_teardown(a_pause_lets_run_what_runs, tear_down),
         cmocka_unit_test_teardown(a_failed_move_stops_what_depends_on_it_alone, tear_down),
         cmocka_unit_test_teardown(what_takes_longer_than_planned, tear_down),
