@@ -27,7 +27,7 @@
 #include "broker/base/arena.h"
 #include "broker/base/error.h"
 
-#define DRIVER_ABI 3
+#define DRIVER_ABI 4
 
 /* What a driver can do beyond the mandatory operations; inventory and life cycle of instances are mandatory.
  */

@@ -15,7 +15,8 @@
  * Exports. An export gives access to the disks of one instance as NBD exports until it is closed, beyond the
  * call and the session that opened it; it is named by a UUID of the broker's. Opening one that is open
  * already returns it; one that was lost (the broker, the daemon or the hypervisor's process died) is made
- * anew, with the same meaning or with `full_reason`. Whoever writes flushes (NBD_CMD_FLUSH) before it closes.
+ * anew, with the same meaning or with `full_reason`, and of a later moment: `moment` is another one then, and
+ * nothing that was read before counts. Whoever writes flushes (NBD_CMD_FLUSH) before it closes.
  * A driver that serves an export by a process or thread of the broker's host ends it with the broker.
  *
  * What a move leaves behind. As a rule the source keeps its definition and disks, off and fenced, and a
@@ -161,6 +162,9 @@ struct driver_export {
     size_t disk_count;
     bool quiesced;
     bool running; /* the instance runs meanwhile */
+    /* DRIVER_READ: names the point in time, at most 63 bytes; under the same one the disks have the same
+     * content. NULL: each opening is another one. */
+    const char *moment;
 };
 
 /* The other side of a move that the hypervisors do among themselves. */

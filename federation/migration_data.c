@@ -27,8 +27,10 @@ struct opened {
     struct driver_export from, to;
     const char *source_id, *target_id;
     struct link_way *way;
-    uint64_t done_before, total; /* bytes of all disks, for the progress of the whole pass */
-    int64_t told_at;
+    const char *moment;               /* the source's point in time */
+    uint64_t size;                    /* of all disks */
+    uint64_t done_before, rest_bytes; /* for the progress of the whole pass: of disks before and after */
+    int64_t told_at, copied_us;
     int64_t pass;
 };
 
@@ -43,13 +45,18 @@ static const char *state_text(const struct migration_work *work, const char *mem
     return json_string_value(json_object_get(work->job->state, member));
 }
 
+static struct error *still(struct db *db, struct migration_work *work)
+{
+    return work->whatever_terms ? migration_follow(db, &work->row) : migration_still(db, &work->row);
+}
+
 static struct error *enter_body(struct db *db, void *context)
 {
     struct migration_work *work = context;
     const struct migration_row *row = &work->row;
     const struct migration_pass_plan *plan = &work->plan;
     moment now = clock_now(work->job->clock);
-    TRY(migration_still(db, row));
+    TRY(still(db, work));
     if (plan->source)
         TRY(migration_enter(db, row, "source", "export", plan->source, now));
     if (plan->checkpoint)
@@ -125,6 +132,26 @@ static struct error *notice_loss(struct opened *o)
     for (size_t i = 0; i < o->to.disk_count; i++)
         TRY(copy_pass_forget(migration_manifest_path(work, i)));
     json_put_text(work->job->state, "lost", lost);
+    (void)json_object_del(json_object_get(work->job->state, "pass"), "copied"); /* there or not */
+    return job_transaction(work->job, DB_READ_COMMITTED, enter_body, work);
+}
+
+/* An export that was lost with its hypervisor's process shows a later moment when it is made anew, under the
+ * same id: what was copied before is of another one, and of what the guest wrote in between no list tells. */
+static struct error *notice_moment(struct opened *o)
+{
+    struct migration_work *work = o->work;
+    json_t *plan = json_object_get(work->job->state, "pass");
+    const char *before = json_string_value(json_object_get(plan, "moment"));
+    o->moment = o->from.moment ? o->from.moment : id_new_in(work->arena);
+    if (before && !strcmp(before, o->moment))
+        return NULL;
+    if (before) {
+        log_warning("migration.moment-lost", LOG_TEXT("migration", work->row.id));
+        json_put_bool(work->job->state, "torn", true);
+    }
+    json_put_text(plan, "moment", o->moment);
+    (void)json_object_del(plan, "copied"); /* there or not */
     return job_transaction(work->job, DB_READ_COMMITTED, enter_body, work);
 }
 
@@ -141,6 +168,7 @@ static struct error *open_exports(struct opened *o)
     TRY(gate_export_open(provider_gate(&o->source.call), &o->source.call.call, &source, &read, &o->from));
     TRY(gate_export_open(provider_gate(&o->target.call), &o->target.call.call, &target, &write, &o->to));
     TRY(check_disks(work, &o->from, &o->to));
+    TRY(notice_moment(o));
     return notice_loss(o);
 }
 
@@ -175,10 +203,11 @@ static struct error *progress_body(struct db *db, void *context)
 /* For people: one that is lost is told again in two seconds. And what the link carries since. */
 static void tell(struct opened *o, const struct copy_progress *p)
 {
-    uint64_t done = o->done_before + p->done, left = o->total > done ? o->total - done : 0;
+    uint64_t done = o->done_before + p->done,
+             left = o->rest_bytes + (p->total > p->done ? p->total - p->done : 0);
     json_t *json = json_object();
     json_put_int(json, "pass", o->pass);
-    json_put_int(json, "bytes", (int64_t)o->total);
+    json_put_int(json, "bytes", (int64_t)(done + left));
     json_put_int(json, "done_bytes", (int64_t)done);
     json_put_int(json, "bytes_per_second", (int64_t)p->rate);
     if (p->rate)
@@ -280,12 +309,13 @@ static struct error *copy_disk(struct opened *o, size_t i, struct migration_pass
                              .target = migration_copy_end(work->arena, &o->to.disks[i]),
                              .changes = COPY_ALL,
                              .last = last,
-                             .snapshot = work->plan.source,
+                             .snapshot = o->moment,
                              .label = disk->disk,
                              .pass = (uint32_t)o->pass,
                              .algorithm = COPY_SHA256,
                              .manifest_path = path,
-                             .target_zero = o->pass == 1,
+                             .target_zero =
+                                 o->pass == 1 && !json_is_true(json_object_get(work->job->state, "torn")),
                              .tuning = tuning_of(work),
                              .progress = copying,
                              .data = o};
@@ -303,8 +333,64 @@ static struct error *copy_disk(struct opened *o, size_t i, struct migration_pass
     passed->written_bytes = result.progress.written;
     passed->elapsed_us = result.progress.elapsed_us;
     passed->digest = hex(work->arena, result.root, sizeof result.root);
-    o->done_before += disk->size_bytes;
+    o->done_before += result.progress.total;
     return NULL;
+}
+
+/* What became of a disk, in the plan of the pass: after a crash it is not copied again. */
+static struct error *note_copied(struct opened *o, const struct migration_passed *passed)
+{
+    json_t *plan = json_object_get(o->work->job->state, "pass"), *copied = json_object_get(plan, "copied");
+    json_t *disk = json_object();
+    json_put_text(disk, "disk", passed->disk);
+    json_put_text(disk, "kind", passed->kind);
+    json_put_text(disk, "why", passed->why);
+    json_put_int(disk, "read", (int64_t)passed->read_bytes);
+    json_put_int(disk, "written", (int64_t)passed->written_bytes);
+    json_put_int(disk, "elapsed", passed->elapsed_us);
+    json_put_text(disk, "digest", passed->digest);
+    if (!copied) {
+        copied = json_array();
+        json_put(plan, "copied", copied);
+    }
+    json_push(copied, disk);
+    return job_transaction(o->work->job, DB_READ_COMMITTED, enter_body, o->work);
+}
+
+static uint64_t number_of(const json_t *object, const char *member)
+{
+    return (uint64_t)json_integer_value(json_object_get(object, member));
+}
+
+/* An earlier attempt at this very pass has copied it, from the same point in time, and its manifest is here.
+ */
+static bool was_copied(const struct opened *o, size_t i, struct migration_passed *passed)
+{
+    const struct migration_work *work = o->work;
+    const struct driver_exported_disk *disk = &o->from.disks[i];
+    const json_t *copied = json_object_get(json_object_get(work->job->state, "pass"), "copied");
+    const json_t *found = json_array_get(copied, i); /* in the order of the disks */
+    const char *name = json_string_value(json_object_get(found, "disk"));
+    const char *digest = json_string_value(json_object_get(found, "digest"));
+    if (!name || !digest || strcmp(name, disk->disk) != 0)
+        return false;
+    COPY_MANIFEST_AUTO struct copy_manifest *manifest = last_manifest(migration_manifest_path(work, i));
+    uint8_t root[COPY_DIGEST_SIZE];
+    if (!manifest || copy_manifest_pass(manifest) != (uint32_t)o->pass)
+        return false;
+    copy_manifest_root(manifest, root);
+    if (strcmp(hex(work->arena, root, sizeof root), digest) != 0)
+        return false;
+    *passed = (struct migration_passed){.disk = disk->disk,
+                                        .kind = json_string_value(json_object_get(found, "kind")),
+                                        .why = json_string_value(json_object_get(found, "why")),
+                                        .digest = digest,
+                                        .quiesced = o->from.quiesced,
+                                        .disk_bytes = disk->size_bytes,
+                                        .read_bytes = number_of(found, "read"),
+                                        .written_bytes = number_of(found, "written"),
+                                        .elapsed_us = (int64_t)number_of(found, "elapsed")};
+    return true;
 }
 
 static struct error *copy_disks(struct opened *o)
@@ -312,11 +398,27 @@ static struct error *copy_disks(struct opened *o)
     struct migration_work *work = o->work;
     work->passed = arena_array(work->arena, o->from.disk_count, sizeof *work->passed);
     for (size_t i = 0; i < o->from.disk_count; i++)
-        o->total += o->from.disks[i].size_bytes;
-    for (size_t i = 0; i < o->from.disk_count; i++)
+        o->size += o->from.disks[i].size_bytes;
+    o->rest_bytes = o->pass == 1 ? o->size : 0; /* what changed on a disk shows when it is its turn */
+    for (size_t i = 0; i < o->from.disk_count; i++) {
+        if (o->pass == 1)
+            o->rest_bytes -= o->from.disks[i].size_bytes;
+        if (was_copied(o, i, &work->passed[i]))
+            continue;
         TRY(copy_disk(o, i, &work->passed[i]));
+        o->copied_us += work->passed[i].elapsed_us;
+        TRY(note_copied(o, &work->passed[i]));
+    }
     work->passed_count = o->from.disk_count;
     return NULL;
+}
+
+/* Calls at an end have their time from now on: a pass itself takes as long as it takes, and is watched for
+ * stalls. */
+static void give_time(struct opened *o)
+{
+    o->source.call.call.deadline_us = o->target.call.call.deadline_us =
+        moment_monotonic() + MIGRATION_CALL_US;
 }
 
 static struct error *close_exports(struct opened *o)
@@ -357,25 +459,24 @@ static struct error *pass_between(struct opened *o)
     TRY(migration_clear_others(work));
     TRY(open_exports(o));
     TRY(copy_disks(o));
+    give_time(o);
     TRY(close_exports(o));
-    work->around_us = moment_monotonic() - began;
-    for (size_t i = 0; i < work->passed_count; i++)
-        work->around_us -= work->passed[i].elapsed_us;
+    work->around_us = moment_monotonic() - began - o->copied_us;
     return NULL;
 }
 
 static struct error *run_pass(struct migration_work *work)
 {
     struct opened o = {.work = work, .pass = work->row.passes + 1};
+    work->whatever_terms = true;
     TRY(migration_call_open(work, &work->row.source, &o.source));
     struct error *error = migration_call_open(work, &work->row.target, &o.target);
     if (!error) {
-        o.source.call.call.deadline_us = o.target.call.call.deadline_us =
-            moment_monotonic() + MIGRATION_CALL_US;
+        give_time(&o);
         error = migration_way_open(work, &o.way);
         if (!error)
             error = pass_between(&o);
-        work->to_upload = work->plan.stays ? o.total : 0;
+        work->to_upload = work->plan.stays ? o.size : 0;
         link_way_close(o.way);
         migration_call_close(&o.target);
     }
@@ -420,22 +521,26 @@ static struct error *prove_opened(struct opened *o)
     const struct driver_export_spec read = {.id = work->plan.target, .access = DRIVER_READ};
     TRY(gate_export_open(gate, &o->target.call.call, &key, &read, &o->to));
     for (size_t i = 0; i < o->to.disk_count; i++)
-        o->total += o->to.disks[i].size_bytes;
-    for (size_t i = 0; i < o->to.disk_count && o->work->found == MIGRATION_EVENT_COUNT; i++)
+        o->rest_bytes += o->to.disks[i].size_bytes;
+    for (size_t i = 0; i < o->to.disk_count && o->work->found == MIGRATION_EVENT_COUNT; i++) {
+        o->rest_bytes -= o->to.disks[i].size_bytes;
         TRY(prove_disk(o, i));
+    }
+    give_time(o);
     return gate_export_close(gate, &o->target.call.call, &key, work->plan.target, false);
 }
 
 static struct error *prove(struct migration_work *work)
 {
     struct opened o = {.work = work, .pass = work->row.passes};
+    work->whatever_terms = true;
     const char *id = state_text(work, "proof");
     if (!id)
         json_put_text(work->job->state, "proof", id_new_in(work->arena));
     work->plan = (struct migration_pass_plan){.target = state_text(work, "proof")};
     TRY(job_transaction(work->job, DB_READ_COMMITTED, enter_body, work));
     TRY(migration_call_open(work, &work->row.target, &o.target));
-    o.target.call.call.deadline_us = moment_monotonic() + MIGRATION_CALL_US;
+    give_time(&o);
     struct error *error = migration_way_open(work, &o.way);
     if (!error)
         error = prove_opened(&o);

@@ -92,6 +92,7 @@ static struct error *tell_body(struct db *db, void *context)
     known.target = work->facts.target;
     error = migration_tell(db, &work->row, &telling->word, &known, now);
     TRY(error);
+    TRY(migration_audit(db, work, from, &telling->word, now));
     return migration_entered(db, work, from, now);
 }
 
@@ -363,11 +364,19 @@ static struct error *hold_over_body(struct db *db, void *context)
     return db_run(db, &mark_told, DB_VALUES(db_text(row->unit), db_text(row->id)), NULL);
 }
 
+/* Also of a commit that failed: the source is still there. */
+static bool guards_source(const struct migration_work *work)
+{
+    const struct migration_row *row = &work->row;
+    return row->state == MIGRATION_HOLDING ||
+           (row->state == MIGRATION_FAILED && row->failed_in == MIGRATION_COMMITTING);
+}
+
 /* While it is held, somebody may take the source's fence off by hand. */
 static const char *unfenced(const struct migration_work *work)
 {
     const struct migration_side *source = &work->facts.source;
-    if (work->row.state != MIGRATION_HOLDING || !migration_able(source) || !source->known)
+    if (!guards_source(work) || !migration_able(source) || !source->known)
         return NULL;
     return source->running ? "the source runs beside the target: stop and fence it"
                            : "the source is not fenced any more: it could run beside the target";
@@ -408,7 +417,7 @@ static struct error *guard_source(struct migration_work *work)
 {
     json_t *state = work->job->state;
     const char *text = unfenced(work), *told = json_string_value(json_object_get(state, "unfenced"));
-    if (work->row.state != MIGRATION_HOLDING || !work->facts.source.known || (!text && !told) ||
+    if (!guards_source(work) || !work->facts.source.known || (!text && !told) ||
         (text && told && !strcmp(text, told)))
         return NULL;
     TRY(note_trouble(work, text));
@@ -440,7 +449,7 @@ static struct error *wait(struct migration_work *work, const char *why, bool *re
         return tell(work, MIGRATION_EVENT_COMMIT, "the time that it is held is over");
     } else if (row->state == MIGRATION_HOLDING && !row->hold_told)
         TRY(job_transaction(work->job, DB_READ_COMMITTED, hold_over_body, work));
-    if (row->state == MIGRATION_HOLDING && most > GUARD_EVERY_US)
+    if (guards_source(work) && most > GUARD_EVERY_US)
         most = GUARD_EVERY_US;
     return job_wait(work->job, most < MOMENT_SECOND   ? MOMENT_SECOND
                                : most < LOOK_EVERY_US ? most
@@ -452,7 +461,7 @@ static bool goes_blind(const struct migration_work *work, const struct migration
 {
     return decision->act == MIGRATION_ACT_WAIT || decision->act == MIGRATION_ACT_END ||
            (decision->act == MIGRATION_ACT_EVENT && decision->event == MIGRATION_EVENT_WITHDRAWN) ||
-           work->row.state == MIGRATION_HOLDING;
+           guards_source(work);
 }
 
 static struct error *act(struct migration_work *work, const struct migration_decision *decision,

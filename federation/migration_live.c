@@ -33,7 +33,7 @@ static struct error *open_between(struct migration_work *work, const struct migr
             moving->spec.high_performance = moving->shape.disks[i].high_performance;
     TRY(migration_bandwidth(work, &moving->spec.bandwidth));
     TRY(migration_call_open(work, from, &moving->call));
-    moving->call.call.call.deadline_us = moment_monotonic() + MIGRATION_CALL_US;
+    moving->call.call.call.deadline_us = moment_monotonic() + MIGRATION_MOVE_US;
     return NULL;
 }
 
@@ -102,6 +102,7 @@ static struct error *move_back(struct migration_work *work)
     struct moving moving;
     const char *there = work->row.target.ref;
     work->downtime_us = -1;
+    work->whatever_terms = work->whatever_terms_but_rate = true;
     TRY(job_transaction(work->job, DB_READ_COMMITTED, network_body, &wanted));
     TRY(open_between(work, &work->row.target, &work->row.source, wanted.network, &moving));
     struct error *error = move_opened(work, &moving);
@@ -114,6 +115,7 @@ static struct error *move(struct migration_work *work)
 {
     struct moving moving;
     work->downtime_us = -1;
+    work->whatever_terms = work->whatever_terms_but_rate = true;
     TRY(open_move(work, &moving));
     struct error *error = move_opened(work, &moving);
     migration_call_close(&moving.call);

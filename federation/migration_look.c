@@ -5,9 +5,11 @@
 #include "federation/migration_work.h"
 
 #define ASK_US MOMENT_SECOND
+#define CONSENT_US (10 * MOMENT_SECOND) /* a consent runs out without a word */
 
 static const struct db_statement select_version = {
-    "migration_version", "SELECT version, state FROM migration WHERE unit_id = $1 AND id = $2"};
+    "migration_version",
+    "SELECT version, state, coalesce(bandwidth, 0) FROM migration WHERE unit_id = $1 AND id = $2"};
 
 static struct error *version_body(struct db *db, void *context)
 {
@@ -15,13 +17,17 @@ static struct error *version_body(struct db *db, void *context)
     DB_ROWS_AUTO struct db_rows *rows = NULL;
     TRY(db_query_one(db, &select_version, DB_VALUES(db_text(work->row.unit), db_text(work->row.id)),
                      "such migration", &rows));
-    bool changed = db_get_int(rows, 0, 0) != work->row.version, consented = true;
-    if (changed && work->whatever_terms &&
-        !strcmp(db_get_text(rows, 0, 1), migration_state_name(work->row.state))) {
-        TRY(migration_consented(db, work, clock_now(work->job->clock), &consented));
-        changed = !consented;
-    }
-    work->moved_on = changed;
+    const struct migration_row *row = &work->row;
+    bool changed = db_get_int(rows, 0, 0) != row->version, consented = true;
+    bool same = !strcmp(db_get_text(rows, 0, 1), migration_state_name(row->state)) &&
+                (!work->whatever_terms_but_rate || db_get_int(rows, 0, 2) == row->bandwidth);
+    bool due = changed || moment_monotonic() - work->consent_at >= CONSENT_US;
+    work->moved_on = changed && !(work->whatever_terms && same);
+    if (work->moved_on || !due || row->state < MIGRATION_COPYING || row->state > MIGRATION_CUTTING_OVER)
+        return NULL;
+    TRY(migration_consented(db, work, clock_now(work->job->clock), &consented));
+    work->consent_at = moment_monotonic();
+    work->moved_on = !consented;
     return NULL;
 }
 

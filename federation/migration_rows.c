@@ -368,7 +368,8 @@ struct error *migration_after(struct db *db, struct migration_work *work, enum m
     }
 }
 
-/* What was attached since the cut-over is on the other side alone. */
+/* What was attached since the cut-over is on the other side alone; what was detached may be another's by now.
+ */
 static struct error *check_attached(struct db *db, struct migration_work *work)
 {
     struct resource *attached;
@@ -381,6 +382,16 @@ static struct error *check_attached(struct db *db, struct migration_work *work)
         if (k == work->volume_count)
             return error_new(ERR_CONFLICT, "%s \"%s\" was attached since the cut-over: detach it first",
                              attached[i].kind, attached[i].name);
+    }
+    for (size_t i = 0; i < work->volume_count; i++) {
+        const struct resource *volume = &work->volumes[i];
+        if (volume->state != RESOURCE_ACTIVE)
+            return error_new(ERR_CONFLICT, "volume \"%s\", which came along, is %s", volume->name,
+                             resource_state_name(volume->state));
+        if (!volume->attached_to || strcmp(volume->attached_to, work->instance.id) != 0)
+            return error_new(ERR_CONFLICT,
+                             "volume \"%s\", which came along, is not attached any more: attach it first",
+                             volume->name);
     }
     return work->instance.state == RESOURCE_ACTIVE
                ? NULL

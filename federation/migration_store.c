@@ -76,7 +76,8 @@ static const struct db_statement become = {
     "migration_become",
     "UPDATE migration SET state = $5, step = 0, version = version + 1, failed_in = CASE WHEN $5 = 'failed' "
     "THEN"
-    " state END, why = $6, error = NULL, touched_at = $7::timestamptz, ended_at = CASE WHEN $5 IN "
+    " state END, why = $6, error = NULL, progress = NULL, touched_at = $7::timestamptz, ended_at = CASE WHEN "
+    "$5 IN "
     "('committed', "
     "'rolled-back',"
     " 'cancelled') THEN $7::timestamptz END WHERE unit_id = $1 AND id = $2 AND state = $3 AND version = $4"};

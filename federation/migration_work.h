@@ -15,7 +15,8 @@
 #include "federation/services.h"
 
 #define MIGRATION_DISKS_MAX 16
-#define MIGRATION_CALL_US (24 * MOMENT_HOUR) /* of a copy or a live move */
+#define MIGRATION_CALL_US (24 * MOMENT_HOUR) /* of opening and closing disks, uploads included */
+#define MIGRATION_MOVE_US (90 * MOMENT_DAY)  /* of hypervisors' own: drivers watch it for stalls */
 
 /* The names of one pass's exports and checkpoints; NULL: there is none. */
 struct migration_pass_plan {
@@ -56,7 +57,9 @@ struct migration_work {
     uint64_t to_upload; /* bytes that are staged here, and have to go to the target in the last pass */
     json_t *converted;  /* what became of the conversion */
     bool moved_on;
+    int64_t consent_at;  /* monotonic: when the consent was last asked for */
     bool whatever_terms; /* what is being done ends with the state or the consent, not for other terms */
+    bool whatever_terms_but_rate; /* of those too but for another bandwidth, which it cannot take up */
 };
 
 /* The row, the instance and its volumes, locked in this order. ERR_NOT_FOUND. */
@@ -66,6 +69,11 @@ struct error *migration_load_work(struct db *db, struct migration_work *work, co
 /* Whether the unit's consent covers what this move sends, now; if not, work->denied says why. */
 struct error *migration_consented(struct db *db, struct migration_work *work, moment now,
                                   bool *ret_good) ERROR_MUST_USE;
+
+/* On the audit chain: what the job told the state machine, in the caller's transaction; with the digests of
+ * what is on the target's disks where these are taken over or given up for. */
+struct error *migration_audit(struct db *db, const struct migration_work *work, enum migration_state from,
+                              const struct migration_word *word, moment now) ERROR_MUST_USE;
 
 /* Both ends, asked at once: facts.source and facts.target. Never fails: what cannot be seen is not known. */
 void migration_look(struct migration_work *work);

@@ -34,7 +34,8 @@ static void read_mark(struct kvm_xml *xml, struct arena *arena, struct kvm_domai
     static const char *const paths[] = {
         "/domain/metadata/y:instance/@name",   "/domain/metadata/y:instance/@state",
         "/domain/metadata/y:instance/@move",   "/domain/metadata/y:instance/@form",
-        "/domain/metadata/y:instance/@export", "/domain/metadata/y:instance/@of"};
+        "/domain/metadata/y:instance/@export", "/domain/metadata/y:instance/@of",
+        "/domain/metadata/y:instance/@moment"};
     const char *found[sizeof paths / sizeof *paths];
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         found[i] = kvm_xml_text(xml, arena, NULL, paths[i]);
@@ -43,7 +44,8 @@ static void read_mark(struct kvm_xml *xml, struct arena *arena, struct kvm_domai
                                      .move = found[2],
                                      .form = found[3],
                                      .export_id = found[4],
-                                     .of = found[5]};
+                                     .of = found[5],
+                                     .moment = found[6]};
     domain->ours = found[0] && found[1];
 }
 
@@ -146,6 +148,8 @@ static void write_mark(struct kvm_out *out, const struct kvm_mark *mark)
         kvm_out_attribute(out, "form", mark->form);
     if (mark->export_id)
         kvm_out_attribute(out, "export", mark->export_id);
+    if (mark->moment)
+        kvm_out_attribute(out, "moment", mark->moment);
 }
 
 struct error *kvm_domain_mark(struct arena *arena, const struct kvm_mark *mark, const char **ret_text)

@@ -26,6 +26,7 @@ struct kvm_mark {
     /* Of the running definition alone: */
     const char *form;      /* KVM_FORM_…: the domain exists only to serve its disks (form.h) */
     const char *export_id; /* of the export that is open, or half way there */
+    const char *moment;    /* of that export: made anew whenever it is begun anew (UUID) */
 };
 
 #define KVM_STATE_CREATING "creating"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/base/id.h"
 #include "broker/base/moment.h"
 #include "drivers/kvm/disk.h"
 #include "drivers/kvm/events.h"
@@ -172,7 +173,8 @@ static struct error *describe(struct driver_session *session, const struct drive
     const struct kvm_xml_node *const *nodes =
         kvm_xml_nodes(xml, arena, NULL, "/domainbackup/disks/disk[@backup='yes']", &count);
     struct driver_export opened = {.disks = arena_array(arena, count + 1, sizeof *opened.disks),
-                                   .running = !served->live.mark.form};
+                                   .running = !served->live.mark.form,
+                                   .moment = served->live.mark.moment};
     for (size_t i = 0; i < count; i++) {
         struct driver_exported_disk *disk = &opened.disks[opened.disk_count];
         disk->disk = kvm_xml_text(xml, arena, nodes[i], "@name");
@@ -207,6 +209,7 @@ static struct error *prepare(struct driver_session *session, const struct driver
     } else {
         struct kvm_mark mark = served->live.mark;
         mark.export_id = spec->id;
+        mark.moment = id_new_in(call->arena);
         TRY(kvm_domain_set_mark(session, call->arena, domain, &mark, VIR_DOMAIN_AFFECT_LIVE));
     }
     TRY(kvm_export_look(session, call, domain, served));
@@ -289,7 +292,7 @@ struct error *kvm_export_read_close(struct driver_session *session, const struct
         TRY(kvm_form_end(session, call, served->domain));
     } else {
         struct kvm_mark mark = *found;
-        mark.export_id = NULL;
+        mark.export_id = mark.moment = NULL;
         TRY(kvm_domain_set_mark(session, call->arena, served->domain, &mark, VIR_DOMAIN_AFFECT_LIVE));
     }
     return kvm_scratch_delete(session, call, served->live.uuid);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/base/id.h"
 #include "drivers/kvm/disk.h"
 #include "drivers/kvm/fault.h"
 #include "drivers/kvm/xml.h"
@@ -73,6 +74,7 @@ static struct error *write_form(struct arena *arena, const char *text, const cha
     TRY(kvm_xml_add(xml, os, "<boot dev='network'/>"));
     kvm_xml_set(mark, "form", form);
     kvm_xml_set(mark, "export", export_id);
+    kvm_xml_set(mark, "moment", id_new_in(arena));
     if (strcmp(form, KVM_FORM_WRITE) == 0)
         TRY(share_writing(xml, arena, root));
     return kvm_xml_print(xml, arena, ret_text);

@@ -193,7 +193,7 @@ struct error *kvm_move_resolve(struct driver_session *source, struct driver_sess
     struct side here, there;
     TRY(end_job(source, call, id, abort, &here));
     TRY_DOING(look_at(target, call->arena, id, &there), "the target");
-    bool lives_there = ready(&there) || (!runs(&here) && arrived(&there) && by_move(&there, spec));
+    bool lives_there = by_move(&there, spec) && (ready(&there) || (!runs(&here) && arrived(&there)));
     if (!lives_there && !here.domain)
         return there.domain ? error_new(ERR_CONFLICT,
                                         "instance %s is gone from the source and not whole on the target", id)

@@ -323,6 +323,7 @@ struct error *export_read_open(struct driver_session *session, const struct driv
     export->checkpoint = checkpoint;
     export->record = checkpoint ? tracking_record(export->arena, &hardware) : NULL;
     export->result.running = running;
+    export->result.moment = arena_printf(export->arena, "%.26s %.36s", snapshot.ref.value, spec->id);
     export->result.quiesced = quiesced && strcmp(quiesced, "1") == 0;
     export->result.disks = arena_array(export->arena, hardware.disk_count + 1, sizeof *export->result.disks);
     export->servers = arena_array(export->arena, hardware.disk_count + 1, sizeof(struct nbd_server *));

@@ -190,6 +190,25 @@ static void end_served(struct served *s)
     memset(s, 0, sizeof *s);
 }
 
+/* A point that was lost and made anew is another file; what is off stays the same until somebody writes it.
+ */
+static const char *moment_of(struct act *act, const struct driver_export_spec *spec, size_t count)
+{
+    const char *name = spec->checkpoint                     ? spec->checkpoint
+                       : folder_is(act->machine, "running") ? spec->id
+                                                            : "raw";
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct stat status;
+        char *path = folder_disk(act->session->folder, act->id, i, name);
+        folder_require(!stat(path, &status), path);
+        free(path);
+        sum = sum * 1000003 + (uint64_t)status.st_ino;
+        sum = sum * 1000003 + (uint64_t)status.st_mtim.tv_sec * 1000000000 + (uint64_t)status.st_mtim.tv_nsec;
+    }
+    return arena_printf(act->call->arena, "%016lx", (unsigned long)sum);
+}
+
 static struct error *do_export_open(struct act *act)
 {
     const struct driver_export_spec *spec = act->in;
@@ -216,6 +235,8 @@ static struct error *do_export_open(struct act *act)
     opened->disks = arena_array(act->call->arena, s->count, sizeof *opened->disks);
     for (size_t i = 0; i < s->count; i++)
         open_disk(act, spec, i, &opened->disks[i], &s->pids[i]);
+    if (spec->access == DRIVER_READ)
+        opened->moment = moment_of(act, spec, s->count);
     if (spec->access == DRIVER_WRITE && act->stages) {
         json_put_text(act->machine, "staging", spec->id);
         act->changed = true;

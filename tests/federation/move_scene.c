@@ -471,8 +471,7 @@ bool scene_await(pid_t pid, const char *state)
 
 void scene_wake(void)
 {
-    pg_exec(scene.pg,
-            "UPDATE job SET run_at = now() WHERE state = 'queued'; SELECT pg_notify('job_ready', '')");
+    pg_exec(scene.pg, "SELECT job_wake(id) FROM job WHERE state IN ('queued', 'running')");
 }
 
 void scene_await_sql(const char *sql)

@@ -381,6 +381,90 @@ static void a_source_that_crashes_while_it_is_copied(void **state)
     }
 }
 
+#define FIRST_COPIED "SELECT count(*) FROM job WHERE jsonb_array_length(saved -> 'pass' -> 'copied') = 1"
+/* Of the first disk's record, to know it by where it is taken over. */
+#define MARK_FIRST                                                                                           \
+    "UPDATE job SET saved = jsonb_set(saved, '{pass,copied,0,elapsed}', '424242') WHERE saved -> 'pass' -> " \
+    "'copied' IS NOT NULL"
+#define FIRST_ELAPSED "SELECT elapsed_us = 424242 FROM migration_pass WHERE disk = 'sda' AND pass = 1"
+
+/* The broker dies when the first disk has been copied and the second one has not. */
+static void copy_the_first_disk(void)
+{
+    scene_begin("folder", MIGRATION_WARM, 0);
+    pg_exec(scene.pg, "UPDATE migration SET bandwidth = 1000000");
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    scene_await_sql(FIRST_COPIED);
+    scene_kill(broker);
+    pg_exec(scene.pg, MARK_FIRST);
+    pg_exec(scene.pg, "UPDATE migration SET bandwidth = 0, version = version + 1");
+}
+
+static void to_the_commit(pid_t broker)
+{
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    scene_accept();
+    scene_say(MIGRATION_EVENT_COMMIT);
+    go(broker, "committed");
+    scene_check(true);
+    scene_kill(broker);
+}
+
+static void a_disk_that_was_copied_is_not_copied_again(void **state)
+{
+    copy_the_first_disk();
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_expect(FIRST_ELAPSED, "t");
+    to_the_commit(broker);
+}
+
+/* Its hypervisor dies as well, and the point in time with it: what was copied is of another one, and the
+ * guest has written since. */
+static void unless_the_moment_was_lost(void **state)
+{
+    copy_the_first_disk();
+    for (int i = 0; i < 64; i++)
+        scene_guest();
+    folder_cloud_cut(scene.source, MOVE_INSTANCE);
+    folder_cloud_forget(scene.source, MOVE_INSTANCE);
+    pid_t broker = scene_broker(0);
+    go(broker, "synced");
+    scene_expect(FIRST_ELAPSED, "f");
+    to_the_commit(broker);
+}
+
+/* Nobody says a word: it is looked at while a pass runs. */
+static void a_consent_that_runs_out(void **state)
+{
+    scene_begin("folder", MIGRATION_WARM, 0);
+    pg_exec(scene.pg, "UPDATE migration SET bandwidth = 50000");
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    scene_await_sql("SELECT count(*) FROM migration WHERE progress IS NOT NULL");
+    pg_exec(scene.pg, "SET session_replication_role = replica; UPDATE consent SET valid_until = now()");
+    go(broker, "cancelled");
+    scene_check(false);
+    scene_kill(broker);
+}
+
+/* The move goes on where it is, at the new rate. */
+static void other_terms_while_it_is_copied(void **state)
+{
+    scene_begin("folder", MIGRATION_WARM, 0);
+    pg_exec(scene.pg, "UPDATE migration SET bandwidth = 200000");
+    scene_say(MIGRATION_EVENT_START);
+    pid_t broker = scene_broker(0);
+    scene_await_sql("SELECT count(*) FROM migration WHERE (progress ->> 'done_bytes')::bigint > 400000");
+    pg_exec(scene.pg, "UPDATE migration SET bandwidth = 0, version = version + 1");
+    go(broker, "synced");
+    scene_expect("SELECT elapsed_us > 1000000 FROM migration_pass WHERE disk = 'sda' AND pass = 1",
+                 "t"); /* in one go: begun anew it takes no time */
+    to_the_commit(broker);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -398,6 +482,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_went_well_ends_the_count_of_tries),
         cmocka_unit_test(a_machine_that_was_off_stays_off),
         cmocka_unit_test(a_source_that_crashes_while_it_is_copied),
+        cmocka_unit_test(a_disk_that_was_copied_is_not_copied_again),
+        cmocka_unit_test(unless_the_moment_was_lost),
+        cmocka_unit_test(a_consent_that_runs_out),
+        cmocka_unit_test(other_terms_while_it_is_copied),
     };
     scene_maybe_broker(argc, argv);
     if (argc > 1)

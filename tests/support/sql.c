@@ -15,6 +15,9 @@
 
 #include "broker/base/arena.h"
 
+#define TRIES 300
+#define WAIT_US 100000
+
 static struct {
     PGconn *connection;
     char *conninfo;
@@ -58,12 +61,20 @@ static bool worked(const PGresult *result)
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
 }
 
+/* What the server says of a statement has a SQLSTATE; class 57 is its own end. */
+static bool lost(const PGconn *connection, const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return PQstatus(connection) != CONNECTION_OK ||
+           (!worked(result) && (!state || strncmp(state, "57P", 3) == 0));
+}
+
 char *sql_value(const char *conninfo, const char *sql)
 {
-    bool again = fits(conninfo);
-    PGconn *connection = again ? kept.connection : connect_to(conninfo);
+    PGconn *connection = fits(conninfo) ? kept.connection : connect_to(conninfo);
     PGresult *result = PQexec(connection, sql);
-    if (again && PQstatus(connection) != CONNECTION_OK) {
+    for (int i = 0; lost(connection, result) && i < TRIES && is_main_thread(); i++) {
+        (void)usleep(WAIT_US); /* a server that recovers tells nobody */
         PQclear(result);
         connection = connect_to(conninfo);
         result = PQexec(connection, sql);

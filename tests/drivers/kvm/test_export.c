@@ -53,6 +53,29 @@ static void expect_line(struct fixture *f, const char *id, const char *line)
         fail_msg("no \"%s\" in:\n%s", line, said);
 }
 
+/* Opened again it is of the same moment as long as it is there, and of another one when it was lost. */
+static void test_an_export_that_was_lost_is_of_another_moment(void **state)
+{
+    struct fixture *f = *state;
+    struct driver_instance_spec spec = fixture_spec(f, "moment");
+    fixture_create(f, &spec);
+    struct driver_export_spec full = reading(f);
+    full.checkpoint = id_new_in(f->arena);
+    struct driver_export first = opened(f, spec.id, &full);
+    assert_non_null(first.moment);
+    kvmcloud_command(f->cloud, "crash"); /* the daemon alone: the guest's process has it all */
+    fixture_reopen(f);
+    assert_string_equal(opened(f, spec.id, &full).moment, first.moment);
+    pair_kill_source(spec.name);
+    struct driver_call call = fixture_call(f, 60);
+    fixture_ok(kvm_driver.instance_stop(f->session, &call, &(struct driver_key){.id = spec.id}, 0));
+    struct driver_export off = opened(f, spec.id, &full);
+    assert_string_not_equal(off.moment, first.moment);
+    closed(f, spec.id, full.id, true);
+    assert_string_not_equal(opened(f, spec.id, &full).moment, off.moment);
+    closed(f, spec.id, full.id, false);
+}
+
 static void test_killed_qemu_loses_its_bitmaps(void **state)
 {
     struct fixture *f = *state;
@@ -271,9 +294,13 @@ static void test_revert_keeps_the_fence(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_killed_qemu_loses_its_bitmaps), TEST(test_resized_and_new_disks_are_read_in_full),
-        TEST(test_daemon_dies_meanwhile),         TEST(test_operators_cannot_run_what_is_served),
-        TEST(test_shell_is_not_created_over),     TEST(test_revert_keeps_the_fence),
+        TEST(test_an_export_that_was_lost_is_of_another_moment),
+        TEST(test_killed_qemu_loses_its_bitmaps),
+        TEST(test_resized_and_new_disks_are_read_in_full),
+        TEST(test_daemon_dies_meanwhile),
+        TEST(test_operators_cannot_run_what_is_served),
+        TEST(test_shell_is_not_created_over),
+        TEST(test_revert_keeps_the_fence),
     };
     if (argc > 1)
         cmocka_set_test_filter(argv[1]);
