@@ -210,6 +210,7 @@ static void a_fence_that_is_taken_off_by_hand(void **state)
     broker = scene_broker(0);
     go(broker, "failed");
     scene_expect("SELECT why FROM migration", "the source is not known to be off and fenced");
+    scene_await_sql("SELECT count(*) FROM event WHERE type = 'migration.unfenced'"); /* told now as well */
     assert_true(folder_cloud_look(scene.source, MOVE_INSTANCE).there);
     assert_true(folder_cloud_look(scene.target, MOVE_INSTANCE).running);
     folder_cloud_fence(scene.source, MOVE_INSTANCE, true);
@@ -259,6 +260,10 @@ static void what_commits_itself_waits_for_the_fence(void **state)
     scene_expect("SELECT state FROM migration", "holding");
     folder_cloud_fence(scene.source, MOVE_INSTANCE, true);
     go(broker, "committed");
+    scene_expect("SELECT (details ->> 'to') || ' ' || ((details -> 'disks' ->> 'sda') = (SELECT digest FROM"
+                 " migration_pass WHERE disk = 'sda' ORDER BY pass DESC LIMIT 1)) FROM audit WHERE action ="
+                 " 'migrate' AND details ? 'disks' ORDER BY id DESC LIMIT 1",
+                 "committing true"); /* nobody's call: the job's own step is on the trail */
     scene_check(true);
     scene_kill(broker);
 }
@@ -381,6 +386,24 @@ static void a_source_that_crashes_while_it_is_copied(void **state)
     }
 }
 
+/* It is on the target alone now, or another machine's. */
+static void no_way_back_without_a_volume_that_came_along(void **state)
+{
+    pid_t broker = begin(MIGRATION_WARM);
+    go(broker, "synced");
+    scene_say(MIGRATION_EVENT_CUTOVER);
+    go(broker, "holding");
+    pg_exec(scene.pg, "UPDATE resource SET attached_to = NULL WHERE id = '" MOVE_VOLUME "'");
+    refused(scene_try(MIGRATION_EVENT_ROLLBACK, -1), ERR_CONFLICT);
+    scene_expect("SELECT state FROM migration", "holding");
+    pg_exec(scene.pg, "UPDATE resource SET attached_to = '" MOVE_INSTANCE "' WHERE id = '" MOVE_VOLUME "'");
+    scene.may_forget = true;
+    scene_say(MIGRATION_EVENT_ROLLBACK);
+    go(broker, "rolled-back");
+    scene_check(false);
+    scene_kill(broker);
+}
+
 #define FIRST_COPIED "SELECT count(*) FROM job WHERE jsonb_array_length(saved -> 'pass' -> 'copied') = 1"
 /* Of the first disk's record, to know it by where it is taken over. */
 #define MARK_FIRST                                                                                           \
@@ -480,6 +503,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_commits_itself_waits_for_the_fence),
         cmocka_unit_test(a_target_that_is_set_free_ends_the_cut_over),
         cmocka_unit_test(what_went_well_ends_the_count_of_tries),
+        cmocka_unit_test(no_way_back_without_a_volume_that_came_along),
         cmocka_unit_test(a_machine_that_was_off_stays_off),
         cmocka_unit_test(a_source_that_crashes_while_it_is_copied),
         cmocka_unit_test(a_disk_that_was_copied_is_not_copied_again),
