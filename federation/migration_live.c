@@ -33,7 +33,8 @@ static struct error *open_between(struct migration_work *work, const struct migr
             moving->spec.high_performance = moving->shape.disks[i].high_performance;
     TRY(migration_bandwidth(work, &moving->spec.bandwidth));
     TRY(migration_call_open(work, from, &moving->call));
-    moving->call.call.call.deadline_us = moment_monotonic() + MIGRATION_MOVE_US;
+    moving->call.call.call.deadline_us =
+        moment_monotonic() + (migration_leaves_nothing(row->method) ? MIGRATION_CALL_US : MIGRATION_MOVE_US);
     return NULL;
 }
 

@@ -15,8 +15,10 @@
 #include "federation/services.h"
 
 #define MIGRATION_DISKS_MAX 16
-#define MIGRATION_CALL_US (24 * MOMENT_HOUR) /* of opening and closing disks, uploads included */
-#define MIGRATION_MOVE_US (90 * MOMENT_DAY)  /* of hypervisors' own: drivers watch it for stalls */
+#define MIGRATION_CALL_US \
+    (24 * MOMENT_HOUR) /* opening and closing disks, uploads included; partition mobility */
+#define MIGRATION_MOVE_US (90 * MOMENT_DAY) /* a live move with its disks: the driver watches it for stalls \
+                                             */
 
 /* The names of one pass's exports and checkpoints; NULL: there is none. */
 struct migration_pass_plan {
