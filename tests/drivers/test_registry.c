@@ -54,7 +54,7 @@ static void test_refuses_broken_tables(void **state)
 #undef WITHOUT
     driver = script_driver;
     driver.abi = DRIVER_ABI - 1;
-    assert_refused(&driver, ERR_UNSUPPORTED, "ABI 2 where 3 is wanted");
+    assert_refused(&driver, ERR_UNSUPPORTED, "ABI 3 where 4 is wanted");
     driver = script_driver;
     driver.name = "Not a name";
     assert_refused(&driver, ERR_INVALID, "name");

@@ -283,7 +283,7 @@ static void rot(struct act *act)
     char *path = folder_disk(act->session->folder, act->id, 0, "raw"), byte;
     int file = open(path, O_RDWR | O_CLOEXEC);
     folder_require(file >= 0 && pread(file, &byte, 1, at) == 1, path);
-    byte = (char)(byte ^ 0x20);
+    byte = (char)(byte | 0x80); /* twice is as bad as once */
     folder_require(pwrite(file, &byte, 1, at) == 1 && !close(file), path);
     free(path);
     folder_set(act->session->folder, "rot",
