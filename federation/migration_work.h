@@ -15,10 +15,10 @@
 #include "federation/services.h"
 
 #define MIGRATION_DISKS_MAX 16
-#define MIGRATION_CALL_US \
-    (24 * MOMENT_HOUR) /* opening and closing disks, uploads included; partition mobility */
-#define MIGRATION_MOVE_US (90 * MOMENT_DAY) /* a live move with its disks: the driver watches it for stalls \
-                                             */
+/* Of opening and closing disks, uploads included, and of partition mobility. A live move with its disks is
+ * watched for stalls by its driver. */
+#define MIGRATION_CALL_US (24 * MOMENT_HOUR)
+#define MIGRATION_MOVE_US (90 * MOMENT_DAY)
 
 /* The names of one pass's exports and checkpoints; NULL: there is none. */
 struct migration_pass_plan {
