@@ -463,7 +463,7 @@ static void unless_the_moment_was_lost(void **state)
 static void a_consent_that_runs_out(void **state)
 {
     scene_begin("folder", MIGRATION_WARM, 0);
-    pg_exec(scene.pg, "UPDATE migration SET bandwidth = 50000");
+    pg_exec(scene.pg, "UPDATE migration SET bandwidth = 5000");
     scene_say(MIGRATION_EVENT_START);
     pid_t broker = scene_broker(0);
     scene_await_sql("SELECT count(*) FROM migration WHERE progress IS NOT NULL");
